@@ -1,0 +1,1 @@
+"""Yilian: a FHIR R4 server for medical alliances."""

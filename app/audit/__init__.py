@@ -1,0 +1,1 @@
+"""Who did: access records, their journal, and the AuditEvents they render to."""

@@ -1,0 +1,1 @@
+"""Legacy records to FHIR resources, by mapping files."""

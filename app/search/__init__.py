@@ -1,0 +1,1 @@
+"""Parameter types, index rows and queries, pure."""

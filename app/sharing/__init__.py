@@ -1,0 +1,1 @@
+"""Who may: rules, grants and facts."""

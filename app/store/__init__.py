@@ -1,0 +1,1 @@
+"""Rows, queries and versions on SQLite or MongoDB."""

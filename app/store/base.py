@@ -1,0 +1,212 @@
+"""The Store protocol: what the waist needs of a store, and the shapes that go in and out. Two stores, one behaviour."""
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol, TypeVar
+
+from app.search.query import LAST, Clause, Query, Row
+
+T = TypeVar("T")
+ALIVE = LAST
+"""`died` of a version that is current."""
+SCHEMA, INDEX = 1, 1
+"""Versions of the layout and of what index rows mean; a store with others refuses to serve until it is reindexed."""
+
+
+@dataclass(slots=True)
+class Entry:
+    """One version of a resource, deletes included, with its stamp: all that decisions need without parsing.
+
+    number:    order of entries in this store; a later one is larger (0 before it is written)
+    born/died: commits at which it became and ceased to be current: it is current as of N when born <= N < died
+    updated:   microseconds UTC; never runs backwards for a resource
+    custodian: id of the Organization that answers for it; `writer` the access record (number or journal slot) of its write
+    about:     `Patient/id` of those whom it concerns; `many`: allowed only if allowed for each
+    labels:    bits of its security labels, contained and bundled parts included
+    date:      clinical date in microseconds, or None
+    guard:     `Type/id` as which it is decided (Binary.securityContext, Provenance.target), `-` for custodian only, or empty
+    hash:      SHA-256 of its text; it stays when a purge takes the text
+    text:      JSON as served; None for a delete, and after a purge
+    """
+
+    type: str
+    id: str
+    version: int
+    text: bytes | None
+    updated: int = 0
+    custodian: str = ""
+    about: tuple[str, ...] = ()
+    many: bool = False
+    labels: int = 0
+    date: int | None = None
+    guard: str = ""
+    writer: str = ""
+    hash: bytes = b""
+    deleted: bool = False
+    purged: bool = False
+    method: str = "POST"
+    number: int = 0
+    born: int = 0
+    died: int = ALIVE
+
+    @property
+    def ref(self) -> str:
+        return f"{self.type}/{self.id}"
+
+
+class Fact(NamedTuple):
+    """A row that grants (`allow`) or denies (`deny`): it holds from `low` to `high` while its source version is current.
+
+    grantee: id of an Organization. Empty (None) columns mean any. `labels` are bits that it covers.
+    """
+
+    effect: str
+    grantee: str | None = None
+    patient: str | None = None
+    resource: str | None = None
+    custodian: str | None = None
+    low: int = -LAST
+    high: int = LAST
+    labels: int = 0
+    purpose: str | None = None
+    kind: str | None = None
+    code: str | None = None
+    since: int | None = None
+    until: int | None = None
+    level: int = 0
+
+
+class Found(NamedTuple):
+    """A match and its place in the order: `place` continues the search after it (sort values, then the entry's number)."""
+
+    entry: Entry
+    place: tuple
+
+
+class Event(NamedTuple):
+    """One AuditEvent that an access record renders to: `patient` and `entity` as `Type/id`, entity with `version` where known."""
+
+    action: str
+    subtype: str
+    entity: str = ""
+    version: int = 0
+    patient: str = ""
+
+
+@dataclass(slots=True)
+class Access:
+    """An access record as a store keeps it: the columns that are searched, its events, and `plain`, the whole record as JSON.
+
+    journal/sequence: the slot that its worker's journal gave it; together unique, so that a second move does nothing.
+                      One written in a commit has the journal `log`, and its sequence is its number
+    number: order in this store (0 before it is written)
+    """
+
+    journal: str
+    sequence: int
+    at: int
+    outcome: str
+    organization: str
+    client: str
+    user: str
+    agent_name: str
+    address: str
+    site: str
+    policy: str
+    purpose: str
+    request: str
+    type: str
+    events: tuple[Event, ...]
+    plain: bytes
+    number: int = 0
+
+
+class Seen(NamedTuple):
+    """One event found: its record, which of its events, and its place in the order (newest first)."""
+
+    access: Access
+    ordinal: int
+    place: tuple
+
+
+class Tx(Protocol):
+    """One commit in the making. Reads see the newest commit and what this one has written. `now` is microseconds UTC."""
+
+    number: int
+    now: int
+
+    async def get(self, type: str, id: str) -> Entry | None:
+        """The newest version, a delete included."""
+
+    async def search(self, query: Query, *, limit: int) -> list[Found]: ...
+
+    async def write(self, entry: Entry, rows: list[Row], facts: list[Fact] = ()) -> None:
+        """Makes `entry` the current version: sets number and born, ends its predecessor (died), its rows and facts."""
+
+    async def claim(self, kind: str, owner: str, key: str, until: int) -> bool:
+        """Takes (kind, owner, key) until then; False where another holds it. An expired one is taken over."""
+
+    async def record(self, access: Access) -> None:
+        """Writes an access record in this commit."""
+
+
+class Store(Protocol):
+    """A store. `at` is a commit number: what was current as of it. Facts are always those of the newest commit.
+
+    Errors: errors.Unavailable where it is locked, full or gone: then nothing was done.
+    """
+
+    entries_limit: int
+    """The most changes that one commit takes."""
+
+    async def newest(self) -> int:
+        """The newest commit that every reader sees and before which none will appear."""
+
+    async def get(self, type: str, id: str, *, version: int | None = None) -> Entry | None:
+        """The newest version, a delete included, or the one asked for."""
+
+    async def search(self, query: Query, *, at: int, now: int, limit: int, after: tuple | None = None) -> list[Found]: ...
+
+    async def count(self, query: Query, *, at: int, now: int) -> int: ...
+
+    async def history(self, query: Query, *, at: int, now: int, limit: int, id: str | None = None, since: int | None = None,
+                      until: int | None = None, moment: int | None = None, after: int | None = None) -> list[Entry]:
+        """Versions of `query.types` (all where empty) that meet `query.where`, each by its own stamp and also by the current
+        version's, born <= at, newest first, with number < after. since/until bound `updated`; `moment` keeps those current at a time."""
+
+    async def commit(self, work: Callable[[Tx], Awaitable[T]]) -> T:
+        """Runs `work` in one transaction; it may run again after a conflict, so it changes nothing but the Tx. Returns after it is durable."""
+
+    async def keep(self, accesses: list[Access]) -> None:
+        """Writes access records outside a commit, those already there left alone (the indexer; on MongoDB the recorder)."""
+
+    async def kept(self, journal: str) -> int:
+        """The last sequence of `journal` that is here; -1 for none."""
+
+    async def events(self, where: Clause, *, limit: int, after: tuple | None = None, until: int | None = None, ascending: bool = False) -> list[Seen]:
+        """Events newest first. `where` holds Stamp clauses on columns of Access and Event (`number`, `ordinal` too), and and/or/not."""
+
+    async def count_events(self, where: Clause) -> int: ...
+
+    async def access(self, journal: str, sequence: int) -> Access | None: ...
+
+    async def facts(self, source: str) -> list[Fact]:
+        """The facts in force that the current version of `Type/id` gives."""
+
+    async def value(self, key: str, make: Callable[[], str] | None = None) -> str | None:
+        """A setting kept in the store (zone, secret of cursors); `make` gives it once where there is none."""
+
+    async def entries(self, *, after: int, limit: int) -> list[Entry]:
+        """Current, undeleted versions by number: what a reindex walks through."""
+
+    async def reindexed(self, entry: Entry, rows: list[Row], facts: list[Fact]) -> bool:
+        """Replaces rows and facts of a version that is still current; False where it is not."""
+
+    async def purge(self, type: str, id: str, version: int) -> bool:
+        """Takes text and rows of a version that is not current or is a delete; entry and hash stay."""
+
+    async def sweep(self, before: int) -> int:
+        """Drops index rows of versions that died before that commit's time (microseconds); returns how many."""
+
+    async def close(self) -> None: ...

@@ -1,0 +1,1 @@
+"""Which change may follow which: state tables, pure."""
