@@ -45,7 +45,8 @@ NOW = Now()
 class Compare(NamedTuple):
     """One comparison: `column` of a row, a stamp or a fact; `how` is one of HOW; `value` a scalar, a tuple for `in`, or NOW.
 
-    `none` and `some` ask whether the column is empty and take no value. Text is compared by code point.
+    `none` and `some` ask whether the column is empty and take no value; `lacks` holds when none of the bits is set.
+    Text is compared by code point.
     """
 
     column: str
@@ -53,7 +54,7 @@ class Compare(NamedTuple):
     value: Any = None
 
 
-HOW = ("eq", "in", "prefix", "contains", "lt", "le", "gt", "ge", "none", "some")
+HOW = ("eq", "in", "prefix", "contains", "lt", "le", "gt", "ge", "none", "some", "lacks")
 
 
 class Test(NamedTuple):
