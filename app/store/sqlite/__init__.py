@@ -1,0 +1,4 @@
+"""The embedded store: one SQLite file, no other process. https://sqlite.org/wal.html"""
+from app.store.sqlite.store import SqliteStore
+
+__all__ = ["SqliteStore"]

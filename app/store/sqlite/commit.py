@@ -1,0 +1,178 @@
+"""Commits of the embedded store: those that wait beside each other share one transaction and one wait for the disk."""
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import sqlite3
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+from app.store.base import ALIVE, Access, Entry, Fact, Found
+from app.store.sqlite import events, read
+from app.store.sqlite.names import Names
+from app.store.sqlite.schema import connect, unavailable
+
+TOGETHER = 64
+"""Commits that share one transaction at most."""
+WAIT = 5.0
+"""Seconds that a commit waits for another process's lock before it is refused."""
+
+
+class Tx:
+    """One commit in the making, see app.store.base.Tx."""
+
+    def __init__(self, con: sqlite3.Connection, names: Names, number: int):
+        self.con, self.names, self.number, self.now = con, names, number, time.time_ns() // 1000
+
+    async def get(self, type: str, id: str) -> Entry | None:
+        return read.get(self.con, self.names, type, id, None)
+
+    async def search(self, query, *, limit: int) -> list[Found]:
+        return read.search(self.con, self.names, query, self.number, self.now, limit, None)
+
+    async def write(self, entry: Entry, rows, facts=()) -> None:
+        made = self.names.made
+        type = made(entry.type)
+        before = self.con.execute(f"select number from entry where type=? and id=? and version<? and died={ALIVE}", (type, entry.id, entry.version)).fetchone()
+        if before is not None:
+            self.con.execute("update entry set died=? where number=?", (self.number, before[0]))
+            self.con.execute("delete from fact where source=?", before)
+        entry.born, entry.died = self.number, ALIVE
+        entry.number = self.con.execute(
+            "insert into entry (type,id,version,born,died,updated,custodian,about,many,labels,date,guard,writer,hash,deleted,purged,method)"
+            " values (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,0,?)",
+            (type, entry.id, entry.version, self.number, ALIVE, entry.updated, made(entry.custodian), "\n".join(entry.about), entry.many, entry.labels,
+             entry.date, entry.guard, entry.writer, entry.hash, entry.deleted, entry.method)).lastrowid
+        if entry.text is not None:
+            self.con.execute("insert into body values (?, ?)", (entry.number, entry.text))
+        self.con.executemany("insert into about values (?, ?)", [(p, entry.number) for p in entry.about])
+        self._rows(entry, rows, facts)
+
+    def _rows(self, entry: Entry, rows, facts) -> None:
+        made = self.names.made
+        self.con.executemany("insert into row values (?,?,?,?,?,?,?,?,?)", [
+            (entry.number, made(r.param), place, r.group, made(r.system), r.code, r.text, r.low, r.high) for place, r in enumerate(rows)])
+        if facts:
+            self.con.executemany("insert into fact values (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)", [(entry.number, *fact) for fact in facts])
+
+    def replace_rows(self, entry: Entry, rows, facts) -> None:
+        self.con.execute("delete from row where entry=?", (entry.number,))
+        self.con.execute("delete from fact where source=?", (entry.number,))
+        self._rows(entry, rows, facts)
+
+    async def claim(self, kind: str, owner: str, key: str, until: int) -> bool:
+        return self.con.execute("insert into claim values (?,?,?,?) on conflict do update set until=excluded.until where claim.until<=?",
+                                (kind, owner, key, until, self.now)).rowcount == 1
+
+    async def record(self, access: Access) -> None:
+        events.put(self.con, access)
+
+
+class Commits:
+    """The queue of waiting commits, and the one task that empties it."""
+
+    def __init__(self, path: str, *, durable: bool):
+        self.con = connect(path, write=True, durable=durable)
+        self.names = Names(self.con)
+        self.waiting: list[tuple] = []
+        self.task: asyncio.Task | None = None
+        self.thread = ThreadPoolExecutor(1, "sqlite-write")
+        self.turn = open(path + ".lock", "w")
+
+    async def commit(self, work):
+        """Runs work(tx); returns its result when it is durable. What it raises undoes it alone."""
+        done = asyncio.get_running_loop().create_future()
+        self.waiting.append((work, done))
+        if self.task is None or self.task.done():
+            self.task = asyncio.create_task(self._empty())
+        return await done
+
+    async def close(self) -> None:
+        while self.task is not None and not self.task.done():
+            await asyncio.wait([self.task])
+        self.thread.shutdown(wait=True)
+        self.con.close()
+        self.turn.close()
+
+    async def _empty(self) -> None:
+        while self.waiting:
+            batch, self.waiting = self.waiting[:TOGETHER], self.waiting[TOGETHER:]
+            await self._together(batch)
+
+    async def _together(self, batch) -> None:
+        """One transaction for the batch: a savepoint each, results told after the commit."""
+        results = []
+        try:
+            await self._lock()
+            base = self.con.execute("select number from counter").fetchone()[0]
+            for step, (work, done) in enumerate(batch, 1):
+                results.append(await self._one(work, base + step))
+            self.con.execute("update counter set number=?", (base + len(batch),))
+            await self._in_thread("commit")
+        except BaseException as error:
+            self._undo()
+            failure = unavailable(error) if isinstance(error, sqlite3.Error) else error
+            results = [(False, failure)] * len(batch)
+            if not isinstance(error, Exception):
+                self._tell(batch, results)
+                raise
+        finally:
+            fcntl.flock(self.turn, fcntl.LOCK_UN)
+        self._tell(batch, results)
+
+    @staticmethod
+    def _tell(batch, results) -> None:
+        for (work, done), (good, result) in zip(batch, results):
+            if not done.done():
+                done.set_result(result) if good else done.set_exception(result)
+
+    async def _one(self, work, number: int) -> tuple[bool, object]:
+        """Runs one commit in a savepoint; (True, result) or (False, what it raised)."""
+        self.con.execute("savepoint one")
+        try:
+            result = await work(Tx(self.con, self.names, number))
+        except Exception as error:
+            if isinstance(error, sqlite3.OperationalError) or not self.con.in_transaction:
+                raise
+            self.con.execute("rollback to one")
+            self.con.execute("release one")
+            self.names.forget()
+            return False, error
+        self.con.execute("release one")
+        return True, result
+
+    async def _lock(self) -> None:
+        """Takes this store's write lock: first the file lock, in whose queue writers wait without polling, then SQLite's."""
+        try:
+            fcntl.flock(self.turn, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self.con.execute("begin immediate")
+        except (BlockingIOError, sqlite3.OperationalError):
+            await asyncio.get_running_loop().run_in_executor(self.thread, self._wait_for_lock)
+
+    def _wait_for_lock(self) -> None:
+        limit = time.monotonic() + WAIT
+        while True:
+            try:
+                fcntl.flock(self.turn, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > limit:
+                    raise sqlite3.OperationalError("database is locked")
+                time.sleep(0.002)
+        self.con.execute(f"pragma busy_timeout={int(WAIT * 1000)}")
+        try:
+            self.con.execute("begin immediate")
+        finally:
+            self.con.execute("pragma busy_timeout=0")
+
+    async def _in_thread(self, statement: str) -> None:
+        """Waiting for the disk does not stop the event loop."""
+        await asyncio.get_running_loop().run_in_executor(self.thread, self.con.execute, statement)
+
+    def _undo(self) -> None:
+        self.names.forget()
+        try:
+            if self.con.in_transaction:
+                self.con.execute("rollback")
+        except sqlite3.Error:
+            pass

@@ -1,0 +1,86 @@
+"""Access records and the events they render to: one wide row a record, one short row an event."""
+from __future__ import annotations
+
+from app.search.query import Clause, Compare, Not, Or, Stamp, And
+from app.store.base import Access, Event, Seen
+from app.store.sqlite.clauses import FALSE, TRUE, Compiler, Sql, join
+
+ACCESS = ("journal", "sequence", "at", "outcome", "organization", "client", "user", "agent_name", "address", "site", "policy", "purpose", "request", "type")
+EVENT = ("action", "subtype", "entity", "version", "patient")
+COLUMNS = {**{c: f"a.{c}" for c in ACCESS}, "number": "a.number", "ordinal": "v.ordinal", **{c: f"v.{c}" for c in EVENT}, "at": "v.at"}
+
+
+def put(con, access: Access) -> None:
+    """Writes a record and its events; one whose slot is taken is there already."""
+    values = tuple(getattr(access, c) for c in ACCESS)
+    if not access.journal:
+        number = con.execute("select coalesce(max(number), 0) + 1 from access").fetchone()[0]
+        access.journal, access.sequence = "log", number
+        values = ("log", number, *values[2:])
+    done = con.execute(f"insert or ignore into access ({','.join(ACCESS)},plain) values ({','.join('?' * len(ACCESS))},?)", (*values, access.plain))
+    if done.rowcount:
+        access.number = done.lastrowid
+        con.executemany("insert into event values (?,?,?,?,?,?,?,?)", [
+            (access.number, i, access.at, e.action, e.subtype, e.entity, e.version, e.patient) for i, e in enumerate(access.events)])
+
+
+def find(con, names, where: Clause, limit: int, after: tuple | None, until: int | None, ascending: bool) -> list[Seen]:
+    """Events in the order of their time, then record and ordinal."""
+    parts = [condition(where)]
+    sign, desc = (">", "") if ascending else ("<", " desc")
+    if after is not None:
+        parts.append(Sql(f"v.at{sign}=? and (v.at,v.access,v.ordinal){sign}(?,?,?)", (after[0], *after)))
+    if until is not None:
+        parts.append(Sql("a.number<=?", (until,)))
+    holds = join(" and ", parts, TRUE)
+    rows = con.execute(f"select v.at, a.number, v.ordinal from {source(where)} where {holds.text} order by v.at{desc}, v.access{desc}, v.ordinal{desc} limit ?",
+                       (*holds.args, limit)).fetchall()
+    kept = {number: _access(con, number) for number in {r[1] for r in rows}}
+    return [Seen(kept[number], ordinal, (at, number, ordinal)) for at, number, ordinal in rows]
+
+
+def count(con, names, where: Clause) -> int:
+    holds = condition(where)
+    return con.execute(f"select count(*) from {source(where)} where {holds.text}", holds.args).fetchone()[0]
+
+
+def one(con, names, journal: str, sequence: int) -> Access | None:
+    found = con.execute("select number from access where journal=? and sequence=?", (journal, sequence)).fetchone()
+    return _access(con, found[0]) if found else None
+
+
+def source(where: Clause) -> str:
+    """Where events are read from: by the patient or entity asked for, else by the record's own indexes, else by time."""
+    asked = {c.column for part in (where.parts if isinstance(where, And) else (where,)) if isinstance(part, Stamp) for c in part.compares if c.how == "eq"}
+    for column in ("patient", "entity"):
+        if column in asked:
+            return f"event v indexed by event_{column} cross join access a on a.number=v.access and v.{column}<>''"
+    return "access a cross join event v on v.access=a.number"
+
+
+def condition(clause: Clause) -> Sql:
+    if isinstance(clause, And):
+        return join(" and ", [condition(p) for p in clause.parts], TRUE)
+    if isinstance(clause, Or):
+        return join(" or ", [condition(p) for p in clause.parts], FALSE)
+    if isinstance(clause, Not):
+        inner = condition(clause.part)
+        return Sql(f"not coalesce({inner.text},0)", inner.args)
+    return join(" and ", [_compare(c) for c in clause.compares], TRUE)
+
+
+def _compare(compare: Compare) -> Sql:
+    name = COLUMNS[compare.column]
+    made = Compiler(None, 0, 0).compare(compare, "x")
+    # the empty text is how these columns say that there is nothing
+    if compare.how in ("none", "some"):
+        return Sql(f"{name}{'=' if compare.how == 'none' else '<>'}''")
+    if compare.how == "prefix" and not compare.value:
+        return Sql(f"{name}<>''")
+    return Sql(made.text.replace(f"x.{compare.column}", name), made.args)
+
+
+def _access(con, number: int) -> Access:
+    row = con.execute(f"select {','.join(ACCESS)},plain from access where number=?", (number,)).fetchone()
+    events = con.execute("select action,subtype,entity,version,patient from event where access=? order by ordinal", (number,)).fetchall()
+    return Access(*row[:14], tuple(Event(*e) for e in events), row[14], number)

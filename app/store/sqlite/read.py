@@ -1,0 +1,57 @@
+"""What is read of the embedded store: versions, searches, histories, each a function of a connection."""
+from __future__ import annotations
+
+from app.search.query import Query
+from app.store.base import ALIVE, Entry, Found
+from app.store.sqlite import plan
+from app.store.sqlite.clauses import TRUE, Compiler, Sql, join
+
+STAMP = ("e.number, e.type, e.id, e.version, e.born, e.died, e.updated, e.custodian, e.about, e.many, e.labels, e.date, e.guard, e.writer,"
+         " e.hash, e.deleted, e.purged, e.method, (select b.text from body b where b.number=e.number)")
+WIDTH = 19
+
+
+def newest(con, names) -> int:
+    return con.execute("select number from counter").fetchone()[0]
+
+
+def entry(names, row) -> Entry:
+    """A row of STAMP as an Entry."""
+    (number, type, id, version, born, died, updated, custodian, about, many, labels, date, guard, writer, hash, deleted, purged, method, text) = row
+    return Entry(names.text(type), id, version, text, updated, names.text(custodian), tuple(about.split("\n")) if about else (), bool(many), labels, date,
+                 guard, writer, hash, bool(deleted), bool(purged), method, number, born, died)
+
+
+def get(con, names, type: str, id: str, version: int | None) -> Entry | None:
+    known = names.number(type)
+    if known is None:
+        return None
+    if version is None:
+        row = con.execute(f"select {STAMP} from entry e where e.type=? and e.id=? order by e.version desc limit 1", (known, id)).fetchone()
+    else:
+        row = con.execute(f"select {STAMP} from entry e where e.type=? and e.id=? and e.version=?", (known, id, version)).fetchone()
+    return entry(names, row) if row else None
+
+
+def search(con, names, query: Query, at: int, now: int, limit: int, after: tuple | None) -> list[Found]:
+    rows = plan.select(con, Compiler(names.number, at, now), query, STAMP, limit, after)
+    return [Found(entry(names, row[:WIDTH]), row[WIDTH:]) for row in rows]
+
+
+def history(con, names, query, at, now, limit, id, since, until, moment, after) -> list[Entry]:
+    compiler = Compiler(names.number, at, now)
+    parts = [compiler.types("e", query.types), Sql("e.born<=?", (at,))]
+    for text, value in (("e.id=?", id), ("e.updated>=?", since), ("e.updated<=?", until), ("e.number<?", after)):
+        if value is not None:
+            parts.append(Sql(text, (value,)))
+    if moment is not None:
+        parts.append(Sql("e.updated<=? and not exists(select 1 from entry n where n.type=e.type and n.id=e.id and n.version=e.version+1 and n.updated<=?)", (moment, moment)))
+    current = compiler.clause(query.where, "c")
+    parts += [compiler.clause(query.where, "e"), Sql(f"exists(select 1 from entry c where c.type=e.type and c.id=e.id and c.died={ALIVE} and {current.text})", current.args)]
+    where = join(" and ", parts, TRUE)
+    if id is not None:
+        index = " indexed by entry_version"
+    else:
+        index = " indexed by entry_type" if len(query.types) == 1 else " not indexed"
+    rows = con.execute(f"select {STAMP} from entry e{index} where {where.text} order by e.number desc limit ?", (*where.args, limit)).fetchall()
+    return [entry(names, row) for row in rows]

@@ -1,0 +1,216 @@
+"""The embedded store: reads on the event loop, a thread for what takes long, commits gathered into one transaction."""
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import sqlite3
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+from app import errors
+from app.search.query import Query
+from app.store.base import ALIVE, INDEX, SCHEMA, Access, Entry, Fact, Found, Seen
+from app.store.sqlite import events, plan, read
+from app.store.sqlite.clauses import Compiler
+from app.store.sqlite.commit import Commits
+from app.store.sqlite.names import Names
+from app.store.sqlite.schema import TABLES, connect, told, unavailable
+
+PATIENCE = 0.005
+"""Seconds that a read may take on the event loop; then a thread runs it again."""
+
+
+
+class SqliteStore:
+    """A store in one file. Every process that serves it opens its own; writers take turns under SQLite's lock."""
+
+    entries_limit = 10_000
+
+    def __init__(self, path: str, temporary: str | None, zone: str):
+        self.path, self._temporary = path, temporary
+        self._read = connect(path, write=False)
+        self._names = Names(self._read)
+        self._pool = ThreadPoolExecutor(2, "sqlite-read")
+        self._turn = False
+        self._commits = Commits(path, durable=temporary is None)
+        self.zone = zone
+
+    @classmethod
+    async def open(cls, path: str, *, zone: str = "Asia/Shanghai") -> "SqliteStore":
+        """Opens or creates the store at `path` (`:memory:` makes a temporary one). Its zone is fixed when it is created.
+
+        Errors: errors.Unavailable when its schema or index is of another version, or it cannot be opened.
+        """
+        temporary = tempfile.mkdtemp(prefix="yilian-") if path == ":memory:" else None
+        path = os.path.join(temporary, "store.db") if temporary else path
+        os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
+        with told():
+            zone = _prepare(path, zone, durable=temporary is None)
+            return cls(path, temporary, zone)
+
+    async def close(self) -> None:
+        await self._commits.close()
+        self._pool.shutdown(wait=True)
+        self._read.close()
+        if self._temporary:
+            shutil.rmtree(self._temporary, ignore_errors=True)
+
+    # reads
+
+    async def run(self, ask, *args):
+        """Runs ask(con, names, *args) on the loop's connection; what takes long is stopped and run again in a thread."""
+        limit = time.perf_counter() + PATIENCE
+        self._begin()
+        self._read.set_progress_handler(lambda: time.perf_counter() > limit, 5000)
+        try:
+            return ask(self._read, self._names, *args)
+        except sqlite3.OperationalError as error:
+            if "interrupted" not in str(error):
+                raise unavailable(error) from error
+        finally:
+            self._read.set_progress_handler(None, 0)
+        return await asyncio.get_running_loop().run_in_executor(self._pool, self._apart, ask, args)
+
+    def _begin(self) -> None:
+        """One read transaction for all short reads of a turn of the event loop."""
+        if not self._turn:
+            with told():
+                self._read.execute("begin")
+            self._turn = True
+            asyncio.get_running_loop().call_soon(self._end)
+
+    def _end(self) -> None:
+        self._turn = False
+        if self._read.in_transaction:
+            self._read.execute("commit")
+
+    def _apart(self, ask, args):
+        with told():
+            con = connect(self.path, write=False)
+            try:
+                con.execute("begin")
+                return ask(con, Names(con), *args)
+            finally:
+                con.close()
+
+    async def newest(self) -> int:
+        return await self.run(read.newest)
+
+    async def get(self, type: str, id: str, *, version: int | None = None) -> Entry | None:
+        return await self.run(read.get, type, id, version)
+
+    async def search(self, query: Query, *, at: int, now: int, limit: int, after: tuple | None = None) -> list[Found]:
+        return await self.run(read.search, query, at, now, limit, after)
+
+    async def count(self, query: Query, *, at: int, now: int) -> int:
+        return await self.run(lambda con, names: plan.count(con, Compiler(names.number, at, now), query))
+
+    async def explain(self, query: Query, *, at: int, now: int) -> str:
+        return await self.run(lambda con, names: plan.explain(con, Compiler(names.number, at, now), query))
+
+    async def history(self, query: Query, *, at: int, now: int, limit: int, id: str | None = None, since: int | None = None,
+                      until: int | None = None, moment: int | None = None, after: int | None = None) -> list[Entry]:
+        return await self.run(read.history, query, at, now, limit, id, since, until, moment, after)
+
+    async def entries(self, *, after: int, limit: int) -> list[Entry]:
+        def walk(con, names):
+            rows = con.execute(f"select {read.STAMP} from entry e where e.number>? and e.died={ALIVE} and e.deleted=0 order by e.number limit ?", (after, limit))
+            return [read.entry(names, row) for row in rows.fetchall()]
+        return await self.run(walk)
+
+    async def facts(self, source: str) -> list[Fact]:
+        def given(con, names):
+            type, _, id = source.partition("/")
+            found = con.execute("select f.effect, f.grantee, f.patient, f.resource, f.custodian, f.low, f.high, f.labels, f.purpose, f.kind, f.code, f.since,"
+                                f" f.until, f.level from fact f join entry e on e.number=f.source where e.type=? and e.id=? and e.died={ALIVE}", (names.number(type), id))
+            return [Fact(*row) for row in found.fetchall()]
+        return await self.run(given)
+
+    # events of the log
+
+    async def events(self, where, *, limit: int, after: tuple | None = None, until: int | None = None, ascending: bool = False) -> list[Seen]:
+        return await self.run(events.find, where, limit, after, until, ascending)
+
+    async def count_events(self, where) -> int:
+        return await self.run(events.count, where)
+
+    async def access(self, journal: str, sequence: int) -> Access | None:
+        return await self.run(events.one, journal, sequence)
+
+    async def kept(self, journal: str) -> int:
+        def last(con, names):
+            found = con.execute("select max(sequence) from access where journal=?", (journal,)).fetchone()[0]
+            return -1 if found is None else found
+        return await self.run(last)
+
+    async def keep(self, accesses: list[Access]) -> None:
+        async def work(tx):
+            for access in accesses:
+                events.put(tx.con, access)
+        await self._commits.commit(work)
+
+    # writes
+
+    async def commit(self, work):
+        return await self._commits.commit(work)
+
+    async def value(self, key: str, make=None) -> str | None:
+        found = await self.run(lambda con, names: con.execute("select value from value where key=?", (key,)).fetchone())
+        if found is None and make is not None:
+            async def work(tx):
+                tx.con.execute("insert or ignore into value values (?, ?)", (key, make()))
+                return tx.con.execute("select value from value where key=?", (key,)).fetchone()
+            found = await self._commits.commit(work)
+        return found[0] if found else None
+
+    async def reindexed(self, entry: Entry, rows, facts) -> bool:
+        async def work(tx):
+            if not tx.con.execute(f"select 1 from entry where number=? and died={ALIVE}", (entry.number,)).fetchone():
+                return False
+            tx.replace_rows(entry, rows, facts)
+            return True
+        return await self._commits.commit(work)
+
+    async def indexed(self) -> None:
+        """Notes that every row is of this version's making."""
+        async def work(tx):
+            tx.con.execute("insert or replace into value values ('index', ?)", (str(INDEX),))
+        await self._commits.commit(work)
+
+    async def purge(self, type: str, id: str, version: int) -> bool:
+        async def work(tx):
+            found = tx.con.execute(f"select number from entry where type=? and id=? and version=? and (died<{ALIVE} or deleted=1)", (tx.names.number(type), id, version)).fetchone()
+            if found is None:
+                return False
+            for text in ("delete from body where number=?", "delete from row where entry=?", "delete from about where number=?",
+                         "update entry set purged=1, about='' where number=?"):
+                tx.con.execute(text, found)
+            return True
+        return await self._commits.commit(work)
+
+    async def sweep(self, before: int) -> int:
+        async def work(tx):
+            return tx.con.execute(f"delete from row where entry in (select o.number from entry o where o.died<{ALIVE} and exists(select 1 from row r where r.entry=o.number)"
+                                  " and exists(select 1 from entry n where n.type=o.type and n.id=o.id and n.born=o.died and n.updated<?))", (before,)).rowcount
+        return await self._commits.commit(work)
+
+
+def _prepare(path: str, zone: str, *, durable: bool) -> str:
+    """Creates the tables of a new store, or looks whether an old one is of this version; returns its zone."""
+    con = connect(path, write=True, durable=durable)
+    con.execute("pragma busy_timeout=5000")
+    try:
+        con.execute("begin immediate")
+        if not con.execute("select 1 from sqlite_master where name='value'").fetchone():
+            for statement in TABLES.split(";"):
+                con.execute(statement)
+            con.executemany("insert into value values (?, ?)", [("schema", str(SCHEMA)), ("index", str(INDEX)), ("zone", zone)])
+        con.execute("commit")
+        kept = dict(con.execute("select key, value from value").fetchall())
+    finally:
+        con.close()
+    if kept.get("schema") != str(SCHEMA) or kept.get("index") != str(INDEX):
+        raise errors.Unavailable("This store was made by another version of Yilian: run `yilian reindex` before serving it.")
+    return kept["zone"]
