@@ -33,7 +33,7 @@ class SqliteStore:
         self._read = connect(path, write=False)
         self._names = Names(self._read)
         self._pool = ThreadPoolExecutor(2, "sqlite-read")
-        self._turn = False
+        self._turn = self._closed = False
         self._commits = Commits(path, durable=temporary is None)
         self.zone = zone
 
@@ -53,6 +53,7 @@ class SqliteStore:
     async def close(self) -> None:
         await self._commits.close()
         self._pool.shutdown(wait=True)
+        self._closed = True
         self._read.close()
         if self._temporary:
             shutil.rmtree(self._temporary, ignore_errors=True)
@@ -83,7 +84,7 @@ class SqliteStore:
 
     def _end(self) -> None:
         self._turn = False
-        if self._read.in_transaction:
+        if not self._closed and self._read.in_transaction:
             self._read.execute("commit")
 
     def _apart(self, ask, args):
@@ -111,7 +112,7 @@ class SqliteStore:
         return await self.run(lambda con, names: plan.explain(con, Compiler(names.number, at, now), query))
 
     async def history(self, query: Query, *, at: int, now: int, limit: int, id: str | None = None, since: int | None = None,
-                      until: int | None = None, moment: int | None = None, after: int | None = None) -> list[Entry]:
+                      until: int | None = None, moment: tuple[int, int] | None = None, after: int | None = None) -> list[Entry]:
         return await self.run(read.history, query, at, now, limit, id, since, until, moment, after)
 
     async def entries(self, *, after: int, limit: int) -> list[Entry]:

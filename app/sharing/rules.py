@@ -1,0 +1,61 @@
+"""The sharing rules. A rule is a saved search: for a caller it gives a clause on entries, or None where it says nothing.
+
+What any of ALLOWS gives, intersected with all of LIMITS, is what a caller may see. To add a rule: one function, one line in a table.
+"""
+from __future__ import annotations
+
+from app.caller import Caller
+from app.search.query import ALL, NOW, And, Clause, Compare, Granted, Link, Not, Or, Stamp
+
+DIRECTORY = ("Organization", "OrganizationAffiliation", "Location", "HealthcareService", "Practitioner", "PractitionerRole", "Endpoint", "Schedule", "Slot",
+             "CodeSystem", "ValueSet", "ConceptMap", "NamingSystem", "StructureDefinition", "SearchParameter", "OperationDefinition", "CapabilityStatement",
+             "CompartmentDefinition", "ImplementationGuide", "StructureMap", "GraphDefinition", "MessageDefinition", "TerminologyCapabilities", "ExampleScenario")
+"""What an alliance publishes to its members: the registry, and definitions."""
+GUARD = "_guard"
+"""Parameter of the index row that names the resource as which an entry is decided."""
+CUSTODIAN_ONLY = "-"
+
+
+def operator(caller: Caller) -> Clause | None:
+    """The operator of an open store sees all."""
+    return ALL if caller.operator else None
+
+
+def custodian(caller: Caller) -> Clause:
+    """An organisation sees what it answers for."""
+    return Stamp((Compare("custodian", "eq", caller.organization),))
+
+
+def directory(caller: Caller) -> Clause:
+    """Every member reads the alliance's registry and its definitions."""
+    return Stamp((Compare("type", "in", DIRECTORY), Compare("guard", "eq", "")))
+
+
+def granted(caller: Caller) -> Clause:
+    """A fact in force grants it: to this organisation, for the patient, resource or custodian that the fact names.
+
+    What concerns several patients is not opened by a fact for one of them.
+    """
+    return And((Stamp((Compare("many", "eq", 0), Compare("guard", "eq", ""))), _facts("allow", caller)))
+
+
+def denied(caller: Caller) -> Clause | None:
+    """A denial in force takes away what others gave; not from the custodian itself."""
+    return None if caller.operator else Or((custodian(caller), Not(_facts("deny", caller))))
+
+
+def guarded(caller: Caller) -> Clause | None:
+    """An entry with a guard is decided as the resource that it names; one that names none is for its custodian only."""
+    if caller.operator:
+        return None
+    return Or((Stamp((Compare("guard", "eq", ""),)), custodian(caller), Link(GUARD, (), Or(tuple(c for c in (rule(caller) for rule in ALLOWS.values()) if c is not None)))))
+
+
+def _facts(effect: str, caller: Caller) -> Clause:
+    """Facts for this organisation, or for any (a denial's), whose time is now."""
+    compares = (Compare("effect", "eq", effect), Compare("grantee", "eq", caller.organization), Compare("low", "le", NOW), Compare("high", "gt", NOW))
+    return Granted(compares, (("patient", "about"), ("resource", "ref"), ("custodian", "custodian")))
+
+
+ALLOWS = {"operator": operator, "custodian": custodian, "directory": directory, "granted": granted}
+LIMITS = {"denied": denied, "guarded": guarded}
