@@ -1,46 +1,44 @@
 """The waist: the only way to stored data. It decides, checks, does and audits, so that no door can forget to."""
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+import time
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from app.store.base import Entry
+from app import cursor as cursors
+from app import errors
+from app.audit import events, record
+from app.audit.journal import Indexer, Journal
+from app.caller import Caller
+from app.change import Change, Done, Writer, check, conditional, new_id
+from app.fhir import json, reference
+from app.search import include, parse
+from app.search.query import ALL, Compare, Key, Query, Stamp, both
+from app.search.types import date
+from app.settings import Settings
+from app.sharing import policy
+from app.store.base import Entry, Event, Found, Store
+
+__all__ = ["Change", "Done", "Page", "Records", "World"]
+
+LOG = "AuditEvent"
+INCLUDED = 1000
+"""Resources that includes may add to a page; what would bring more makes fewer matches on it."""
+ROUNDS = 10
+"""Rounds of `:iterate`."""
 
 
-@dataclass(slots=True)
-class Change:
-    """One change of a commit.
+class World(NamedTuple):
+    """What one server process holds: its store, its journal of accesses and the indexer of journals."""
 
-    method:    `create`, `update`, `patch` or `delete`
-    type, id:  what is changed; id None where the server gives one or a condition finds it
-    resource:  the new content (create, update); the commit does not change the dict given
-    patch:     current resource (dict) -> patched one, pure; it may run again
-    condition: search text (`identifier=s|v`) of a conditional update, patch or delete, or If-None-Exist of a create
-    if_match:  versions that If-Match names; empty without one
-    many:      a conditional delete may remove all that match
-    url:       fullUrl of the entry, by which others in the same commit refer to it
-    place:     where it stands, for messages (`Bundle.entry[3]`)
-    """
-
-    method: str
-    type: str
-    id: str | None = None
-    resource: dict | None = None
-    patch: Callable[[dict], dict] | None = None
-    condition: str | None = None
-    if_match: tuple[str, ...] = ()
-    many: bool = False
-    url: str = ""
-    place: str = ""
-
-
-class Done(NamedTuple):
-    """What became of a change: `created`, `updated`, `unchanged`, `deleted` (again: nothing was there) or `found` (conditional create)."""
-
-    outcome: str
-    entry: Entry | None
-    count: int = 1
+    settings: Settings
+    store: Store
+    journal: Journal
+    indexer: Indexer
+    zone: str
+    secret: str
+    site: str
 
 
 @dataclass(slots=True)
@@ -51,29 +49,432 @@ class Page:
     included: list[Entry] = field(default_factory=list)
     total: int | None = None
     next: str | None = None
-    search: object = None
+    search: parse.Search | None = None
 
 
 class Records:
     """Stored data as one caller may see and change it.
 
-    Errors of every verb: errors.Absent (hidden and absent alike), Forbidden, Invalid, and Unavailable when no audit is possible.
+    Errors of every verb: errors.Absent (hidden and absent alike), Forbidden, Invalid, and Unavailable where no audit is possible.
     """
 
-    def __init__(self, world, caller):
-        self.world, self.caller = world, caller
+    def __init__(self, world: World, caller: Caller):
+        self.world, self.caller, self.store = world, caller, world.store
+        self.scope = policy.scope(caller)
+
+    # read
 
     async def read(self, type: str, id: str, version: str | None = None) -> Entry:
-        """The current version, or the one named (as in a url; `x` is Absent). Errors: Absent; Deleted."""
+        """The current version, or the one named (as in a url; what is no version is Absent). Errors: Absent; Deleted."""
+        kind = "read" if version is None else "vread"
+        try:
+            entry = await (self._event(id) if type == LOG and events.parse_id(id) else self._version(type, id, version))
+        except errors.Failure as failure:
+            await self._refuse([Event("R", kind, f"{type}/{id}")], failure)
+            raise
+        await self._tell(_each(entry, "R", kind))
+        if entry.deleted or entry.text is None:
+            raise errors.Deleted(f"{type}/{id} was deleted." if entry.deleted else f"This version of {type}/{id} was removed.", headers={"ETag": f'W/"{entry.version}"'})
+        return entry
+
+    async def _version(self, type: str, id: str, version: str | None) -> Entry:
+        """The version, if it and the current one may be seen."""
+        current = await self.store.get(type, id)
+        if current is None or not await self._sees(current):
+            raise errors.Absent(f"{type}/{id} is not known here.")
+        if version is None:
+            return current
+        entry = await self.store.get(type, id, version=int(version)) if version.isdecimal() and len(version) < 16 else None
+        if entry is None or not await self._sees(entry):
+            raise errors.Absent(f"{type}/{id}/_history/{version} is not known here.")
+        return entry
+
+    async def _sees(self, entry: Entry) -> bool:
+        return self.scope == ALL or await self.store.meets(entry, self.scope, now=_now())
+
+    # history
 
     async def versions(self, type: str = "", id: str | None = None, pairs: list[tuple[str, str]] = (), cursor: str | None = None) -> Page:
-        """History, newest first, of a resource, a type or all; pairs hold `_since _at _count`. Deletes have entry.deleted."""
+        """History, newest first, of a resource, a type or all; pairs hold `_since _at _count`. A delete has entry.deleted.
+
+        Errors: Absent for a resource that is not there or hidden; Invalid for a bad parameter.
+        """
+        kind = "history-instance" if id else "history-type" if type else "history-system"
+        subject = f"{type}/{id}" if id else ""
+        try:
+            page = await self._history(type, id, list(pairs), cursor)
+        except errors.Failure as failure:
+            await self._refuse([Event("E", kind, subject)], failure, _text(pairs))
+            raise
+        await self._tell(_patients(page.entries, kind, subject), _text(pairs))
+        return page
+
+    async def _history(self, type: str, id: str | None, pairs, cursor) -> Page:
+        opened = self._open(cursor) if cursor else None
+        pairs = opened["pairs"] if opened else pairs
+        asked = _Span(pairs, self.world)
+        if opened and (opened["type"], opened["id"]) != (type, id):
+            raise errors.Invalid("This page link belongs to another address.", expression="_cursor")
+        if id is not None:
+            await self._version(type, id, None)
+        at, now = (opened["at"], opened["now"]) if opened else (await self.store.newest(), _now())
+        if type == LOG:
+            raise errors.Unsupported("The log has no versions: search AuditEvent, for each is written once.")
+        found = await self.store.history(Query((type,) if type else (), self.scope), at=at, now=_now(), id=id, since=asked.since, moment=asked.moment,
+                                         limit=asked.count + 1, after=opened["after"] if opened else None)
+        entries = found[:asked.count]
+        more = len(found) > asked.count and entries
+        link = self._seal(pairs=pairs, type=type, id=id, at=at, now=now, after=entries[-1].number) if more else None
+        return Page(entries, next=link)
+
+    # search
 
     async def search(self, types: tuple[str, ...], pairs: list[tuple[str, str]], *, strict: bool = True,
                      compartment: tuple[str, str] | None = None, cursor: str | None = None) -> Page:
-        """A search; page.search is the parsed app.search.parse.Search (understood pairs, ignored names, summary, elements).
-        The entries of an AuditEvent search include rendered access records."""
+        """A search; page.search is what was understood. An AuditEvent search finds rendered access records too.
 
-    async def commit(self, changes: list[Change], *, whole: bool = True) -> list[Done]:
+        compartment: (`Patient`, id) of a compartment search. Errors: Unsupported, Invalid, TooCostly by the name of the parameter.
+        """
+        kind = "search-type" if len(types) == 1 else "search-system"
+        subject = "/".join(compartment) if compartment else ""
+        try:
+            page = await self._search(types, list(pairs), strict, compartment, cursor)
+        except errors.Failure as failure:
+            await self._refuse([Event("E", kind, subject)], failure, _query(types, pairs))
+            raise
+        await self._tell(_patients([*page.entries, *page.included], kind, subject), _query(types, pairs if not cursor else [("_cursor", "")]))
+        return page
+
+    async def _search(self, types, pairs, strict, compartment, cursor) -> Page:
+        opened = self._open(cursor) if cursor else {}
+        if opened:
+            if (opened["types"], opened["compartment"]) != (list(types), list(compartment) if compartment else None):
+                raise errors.Invalid("This page link belongs to another address.", expression="_cursor")
+            pairs, strict = [tuple(p) for p in opened["pairs"]], opened["strict"]
+        at, now = (opened["at"], opened["now"]) if opened else (await self.store.newest(), _now())
+        context = parse.Context(self.world.zone, self.caller.base, now, strict)
+        search = parse.parse(types, pairs, context)
+        if compartment:
+            search = search._replace(query=search.query._replace(where=both(search.query.where, parse.compartment(*compartment, search.query.types))))
+        ask = _Ask(self, search, at, now, opened.get("after"), min(search.count if search.count is not None else self.world.settings.page, self.world.settings.page_limit))
+        page = await (ask.log() if search.query.types == (LOG,) else ask.entries())
+        if page.next:
+            page.next = self._seal(types=types, pairs=pairs, strict=strict, compartment=compartment, at=at, now=now, after=page.next)
+        return page
+
+    # commit
+
+    async def commit(self, changes: list[Change], *, also=None) -> list[Done]:
         """All changes or none, in one transaction: conditions, references among them (urn:uuid, conditional), validation, guards,
-        versions, index, facts and the access record. The first failure raises with the change's place in its issues."""
+        versions, index, facts and the access record. The first failure raises, with the change's place in its issues.
+
+        also: an async function of the store's transaction that joins the commit (a claim of a job).
+        """
+        try:
+            await self._check(changes)
+            return await self.store.commit(lambda tx: self._apply(tx, changes, also))
+        except errors.Failure as failure:
+            await self._refuse([Event(ACTIONS[c.method][0], ACTIONS[c.method][1], f"{c.type}/{c.id}" if c.id else "") for c in changes[:1]], failure,
+                               changes[0].condition or "" if changes else "")
+            raise
+
+    async def _check(self, changes: list[Change]) -> None:
+        """All that can be told before the commit, in slices that let others have their turn."""
+        limit = min(self.world.settings.bundle_limit, self.store.entries_limit)
+        if len(changes) > limit:
+            raise errors.TooLarge(f"One transaction takes {limit} changes, not {len(changes)}.")
+        for step, change in enumerate(changes):
+            with _at(change):
+                check(change)
+            if step % 50 == 49:
+                await asyncio.sleep(0)
+
+    async def _apply(self, tx, changes: list[Change], also) -> list[Done]:
+        """The commit itself; it may run again, so it leaves the changes as they are."""
+        writer = Writer(tx, self.caller, self.world.zone, self.caller.base, self.scope)
+        targets, found = await self._targets(tx, changes)
+        names = {c.url: f"{t.type}/{t.id}" for c, t in zip(changes, targets) if c.url and t is not None and t.id}
+        done: list[Done] = []
+        for step, (change, target) in enumerate(zip(changes, targets)):
+            with _at(change):
+                if step in found:
+                    done.append(found[step])
+                else:
+                    resource = await self._rewrite(tx, change.resource, names) if change.resource is not None else None
+                    done.append(await writer.apply(target, resource))
+            if step % 50 == 49:
+                await asyncio.sleep(0)
+        if self.world.settings.enforce_references:
+            await self._enforce(tx, changes, done)
+        await tx.record(record.access(self.caller, at=tx.now, outcome="0", site=self.world.site, events=tuple(
+            e for c, d in zip(changes, done) for e in _done(c, d))))
+        if also is not None:
+            await also(tx)
+        return done
+
+    async def _targets(self, tx, changes: list[Change]) -> tuple[list[Change], dict[int, Done]]:
+        """The changes with their ids known: given, made, or found by their conditions; and those that are done already."""
+        targets, found, taken = [], {}, {}
+        for step, change in enumerate(changes):
+            with _at(change):
+                target, settled = await self._target(tx, change)
+                if settled is not None:
+                    found[step] = settled
+                name = f"{target.type}/{target.id}"
+                if name in taken and change.method != "create":
+                    raise errors.Invalid(f"{name} is changed twice in one transaction.")
+                if settled is None or settled.outcome != "found":
+                    taken[name] = step
+                targets.append(target)
+        return targets, found
+
+    async def _target(self, tx, change: Change) -> tuple[Change, Done | None]:
+        from dataclasses import replace
+        if change.condition is None:
+            return (replace(change, id=new_id()), None) if change.method == "create" else (change, None)
+        matches = await self._matches(tx, change.type, change.condition, 1000 if change.many else 2)
+        if change.method == "delete" and change.many:
+            return change, await self._delete_all(tx, change, matches)
+        if len(matches) > 1:
+            raise errors.Ambiguous(f"{change.type}?{change.condition} matches more than one resource.")
+        if matches:
+            entry = matches[0].entry
+            named = (change.resource or {}).get("id")
+            if change.method == "create":
+                return replace(change, id=entry.id), Done("found", entry)
+            if change.method == "update" and named not in (None, entry.id):
+                raise errors.Invalid(f"The condition finds {entry.ref}, but the resource says id {named!r}.", expression=f"{change.type}.id")
+            return replace(change, id=entry.id), None
+        await self._claim(tx, change)
+        if change.method == "create":
+            return replace(change, id=new_id()), None
+        if change.method == "update":
+            named = change.resource.get("id")
+            return (replace(change, condition=None, id=named), None) if named else (replace(change, method="create", id=new_id()), None)
+        if change.method == "delete":
+            return change, Done("deleted", None, 0)
+        raise errors.Absent(f"{change.type}?{change.condition} matches nothing.")
+
+    async def _claim(self, tx, change: Change) -> None:
+        """What the condition read (nothing), the commit writes: of two that read it at once, one runs again."""
+        await tx.claim("condition", self.caller.organization, f"{change.type}?{change.condition}", tx.now)
+
+    async def _delete_all(self, tx, change: Change, matches: list[Found]) -> Done:
+        from dataclasses import replace
+        if len(matches) >= 1000:
+            raise errors.TooCostly("A conditional delete removes 999 resources at most; narrow the condition.")
+        writer = Writer(tx, self.caller, self.world.zone, self.caller.base, self.scope)
+        gone = [await writer.apply(replace(change, id=m.entry.id), None) for m in matches]
+        return Done("deleted", gone[0].entry if gone else None, len(gone))
+
+    async def _matches(self, tx, type: str, condition: str, limit: int) -> list[Found]:
+        """What a condition finds, of what the caller may see. Errors: Invalid where it says nothing that selects."""
+        pairs = parse.pairs(condition)
+        search = parse.parse((type,), pairs, parse.Context(self.world.zone, self.caller.base, tx.now, True))
+        if search.query.where == ALL or search.includes:
+            raise errors.Invalid(f"The condition {condition!r} selects nothing in particular.")
+        return await tx.search(policy.restrict(search.query, self.scope), limit=limit)
+
+    async def _rewrite(self, tx, resource: dict, names: dict[str, str]) -> dict:
+        """The resource with references to others of this commit, and conditional ones, made into references to ids."""
+        known = dict(names)
+        for text in conditional(resource):
+            type, _, condition = text.partition("?")
+            matches = await self._matches(tx, type, condition, 2)
+            if len(matches) != 1:
+                raise errors.VersionMismatch(f"The conditional reference {text} matches {'nothing' if not matches else 'more than one resource'}.")
+            known[text] = matches[0].entry.ref
+        return reference.rewrite(resource, known.get) if known else resource
+
+    async def _enforce(self, tx, changes: list[Change], done: list[Done]) -> None:
+        """Each local reference names something that is there and that the caller sees."""
+        for change, result in zip(changes, done):
+            if result.entry is None or result.entry.text is None or result.outcome not in ("created", "updated"):
+                continue
+            for path, _, _, value in reference.walk(json.loads(result.entry.text)):
+                parts = reference.parse(value, self.caller.base)
+                if parts.type and parts.id and not parts.base and not parts.fragment:
+                    there = await tx.get(parts.type, parts.id)
+                    if there is None or there.deleted or not (self.scope == ALL or await tx.meets(there, self.scope)):
+                        with _at(change):
+                            raise errors.Unprocessable(f"{value} is not known here, and this store enforces references.", expression=path)
+
+    # audit
+
+    async def _tell(self, happened: list[Event], query: str = "", outcome: str = "0", reason: str = "") -> None:
+        """Writes the access record; returns when it is durable. No audit, no data."""
+        await self.world.journal.write(record.access(self.caller, at=_now(), outcome=outcome, site=self.world.site, events=tuple(happened), query=query, reason=reason))
+
+    async def _refuse(self, happened: list[Event], failure: errors.Failure, query: str = "") -> None:
+        await self._tell(happened, query, "8" if failure.status >= 500 else "4", str(failure)[:200])
+
+    # page links
+
+    def _binding(self) -> str:
+        return f"{self.caller.organization}|{self.caller.client}|{self.caller.user}"
+
+    def _seal(self, **content) -> str:
+        return cursors.seal(self.world.secret, self._binding(), content)
+
+    def _open(self, cursor: str) -> dict:
+        return cursors.unseal(self.world.secret, self._binding(), cursor, _now())
+
+    async def _event(self, id: str) -> Entry:
+        """One AuditEvent rendered from an access record."""
+        await self.world.indexer.catch_up()
+        journal, sequence, ordinal = events.parse_id(id)
+        found = await self.store.access(journal, sequence)
+        visible = found is not None and ordinal < max(1, len(found.events)) and await self.store.count_events(both(
+            Stamp((Compare("number", "eq", found.number), Compare("ordinal", "eq", ordinal))), policy.log_scope(self.caller)))
+        if not visible:
+            raise errors.Absent(f"{LOG}/{id} is not known here.")
+        return _rendered(found, ordinal)
+
+
+class _Ask:
+    """One page of one search, of entries or of the log."""
+
+    def __init__(self, records: Records, search: parse.Search, at: int, now: int, after, count: int):
+        self.records, self.search, self.at, self.now, self.after, self.count = records, search, at, now, after, count
+        self.store, self.query = records.store, policy.restrict(search.query, records.scope)
+
+    async def entries(self) -> Page:
+        only = self.search.summary == "count" or self.search.count == 0
+        if only:
+            return Page([], total=await self._count(), search=self.search)
+        found = await self._find(self.query, self.count + 1)
+        more, found = len(found) > self.count, found[:self.count]
+        included = await self._include([f.entry for f in found])
+        while len(included) > INCLUDED and len(found) > 1:
+            found, more = found[:len(found) // 2], True
+            included = await self._include([f.entry for f in found])
+        total = await self._total(len(found), more)
+        return Page([f.entry for f in found], included, total, list(found[-1].place) if more and found else None, self.search)
+
+    async def _find(self, query: Query, limit: int) -> list[Found]:
+        after = tuple(self.after) if self.after else None
+        return await self.store.search(query, at=self.at, now=_now(), limit=limit, after=after)
+
+    async def _count(self) -> int:
+        return await self.store.count(self.query, at=self.at, now=_now())
+
+    async def _total(self, number: int, more: bool) -> int | None:
+        """Given where the first page holds all, and where it is asked for."""
+        if not more and self.after is None:
+            return number
+        return await self._count() if self.search.total in ("accurate", "estimate") else None
+
+    async def _include(self, matches: list[Entry]) -> list[Entry]:
+        """What the directives bring, each once, none that is a match, in rounds as long as `:iterate` finds more."""
+        if not self.search.includes or not matches:
+            return []
+        seen, added, fresh = {e.number for e in matches}, [], matches
+        for step in range(ROUNDS):
+            directives = [i for i in self.search.includes if step == 0 or i.iterate]
+            found = [f.entry for q in include.targets(directives, fresh) for f in await self.store.search(
+                policy.restrict(q, self.records.scope), at=self.at, now=_now(), limit=INCLUDED + 1)]
+            fresh = list({e.number: e for e in found if e.number not in seen and e.type != LOG}.values())
+            seen.update(e.number for e in fresh)
+            added += fresh
+            if not fresh or len(added) > INCLUDED:
+                break
+        return added
+
+    async def log(self) -> Page:
+        """A search of AuditEvents: access records as they render, and those that other systems sent, newest first."""
+        await self.records.world.indexer.catch_up()
+        ascending = _log_order(self.search)
+        where = both(record.translate(self.search.query.where), policy.log_scope(self.records.caller))
+        own, theirs, until = self.after if self.after else (None, None, None)
+        sort = self.query._replace(sort=(Key(f"{LOG}.date", "low", not ascending),))
+        if self.search.summary == "count" or self.search.count == 0:
+            return Page([], total=await self._count() + await self.store.count_events(where), search=self.search)
+        seen = await self.store.events(where, limit=self.count + 1, after=tuple(own) if own else None, until=until, ascending=ascending)
+        sent = await self.store.search(sort, at=self.at, now=_now(), limit=self.count + 1, after=tuple(theirs) if theirs else None)
+        merged = sorted([(s.access.at, 0, s) for s in seen] + [(f.place[0] or 0, 1, f) for f in sent], key=lambda m: m[0], reverse=not ascending)
+        more, merged = len(merged) > self.count, merged[:self.count]
+        for _, kind, item in merged:
+            own, theirs = (item.place, theirs) if kind == 0 else (own, item.place)
+        entries = [_rendered(item.access, item.ordinal) if kind == 0 else item.entry for _, kind, item in merged]
+        total = len(entries) if not more and self.after is None else None
+        if total is None and self.search.total in ("accurate", "estimate"):
+            total = await self._count() + await self.store.count_events(where)
+        return Page(entries, total=total, next=[own, theirs, until] if more else None, search=self.search)
+
+
+class _Span:
+    """`_since`, `_at` and `_count` of a history."""
+
+    def __init__(self, pairs, world: World):
+        self.since, self.moment, self.count = None, None, world.settings.page
+        for name, value in pairs:
+            if name == "_since":
+                self.since = date.bounds(value, "instant", world.zone)[0]
+            elif name == "_at":
+                self.moment = date.bounds(value, "dateTime", world.zone)
+            elif name == "_count":
+                if not value.isdecimal() or len(value) > 9:
+                    raise errors.Invalid(f"_count is a whole number, not {value!r}.", expression="_count")
+                self.count = max(1, min(int(value), world.settings.page_limit))
+            elif name not in ("_format", "_pretty", "_summary", "_elements", "_sort"):
+                raise errors.Unsupported(f"History knows _since, _at and _count, not {name!r}.", expression=name)
+
+
+class _at:
+    """Tells a failure's issues the place of the change that caused it."""
+
+    def __init__(self, change: Change):
+        self.change = change
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, error, trace):
+        if isinstance(error, errors.Failure) and self.change.place:
+            error.at(self.change.place)
+        return False
+
+
+ACTIONS = {"create": ("C", "create"), "update": ("U", "update"), "patch": ("U", "patch"), "delete": ("D", "delete")}
+
+
+def _now() -> int:
+    return time.time_ns() // 1000
+
+
+def _each(entry: Entry, action: str, subtype: str) -> list[Event]:
+    """One event a patient whom the entry concerns; one without where it concerns none."""
+    return [Event(action, subtype, entry.ref, entry.version, p) for p in entry.about or ("",)]
+
+
+def _done(change: Change, done: Done) -> list[Event]:
+    if done.entry is None:
+        return [Event(*ACTIONS[change.method], f"{change.type}/{change.id}" if change.id else "")]
+    return _each(done.entry, *(("R", "read") if done.outcome == "found" else ACTIONS[change.method]))
+
+
+def _patients(entries: list[Entry], kind: str, subject: str) -> list[Event]:
+    """Events of a search or history: one for each patient in its results."""
+    patients = dict.fromkeys(p for e in entries for p in e.about)
+    return [Event("E", kind, subject, 0, p) for p in patients or ("",)]
+
+
+def _query(types, pairs) -> str:
+    return f"{types[0] if len(types) == 1 else ''}?{_text(pairs)}"
+
+
+def _text(pairs) -> str:
+    return "&".join(f"{name}={value}" for name, value in pairs)
+
+
+def _rendered(access, ordinal: int) -> Entry:
+    resource = events.render(access, ordinal)
+    return Entry(LOG, resource["id"], 1, json.dumps(resource), access.at, access.organization)
+
+
+def _log_order(search: parse.Search) -> bool:
+    """Whether the log is asked for oldest first. Errors: Unsupported for an order other than by date."""
+    keys = search.query.sort
+    if not keys or (len(keys) == 1 and keys[0].param in (f"{LOG}.date", "")):
+        return bool(keys) and not keys[0].descending
+    raise errors.Unsupported("The log is ordered by date; _sort=date and _sort=-date are known.", expression="_sort")

@@ -141,6 +141,9 @@ class Tx(Protocol):
 
     async def search(self, query: Query, *, limit: int) -> list[Found]: ...
 
+    async def meets(self, entry: Entry, clause: Clause) -> bool:
+        """The clause holds for this version, whether or not it is current or a delete."""
+
     async def write(self, entry: Entry, rows: list[Row], facts: list[Fact] = ()) -> None:
         """Makes `entry` the current version: sets number and born, ends its predecessor (died), its rows and facts."""
 
@@ -170,6 +173,9 @@ class Store(Protocol):
 
     async def count(self, query: Query, *, at: int, now: int) -> int: ...
 
+    async def meets(self, entry: Entry, clause: Clause, *, now: int) -> bool:
+        """The clause holds for this version, whether or not it is current or a delete; chains look at the newest commit."""
+
     async def history(self, query: Query, *, at: int, now: int, limit: int, id: str | None = None, since: int | None = None,
                       until: int | None = None, moment: tuple[int, int] | None = None, after: int | None = None) -> list[Entry]:
         """Versions of `query.types` (all where empty) that meet `query.where`, each by its own stamp and also by the current
@@ -193,7 +199,7 @@ class Store(Protocol):
     async def access(self, journal: str, sequence: int) -> Access | None: ...
 
     async def facts(self, source: str) -> list[Fact]:
-        """The facts in force that the current version of `Type/id` gives."""
+        """The facts that the current version of `Type/id` gives."""
 
     async def value(self, key: str, make: Callable[[], str] | None = None) -> str | None:
         """A setting kept in the store (zone, secret of cursors); `make` gives it once where there is none."""

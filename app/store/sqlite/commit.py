@@ -30,6 +30,9 @@ class Tx:
     async def search(self, query, *, limit: int) -> list[Found]:
         return read.search(self.con, self.names, query, self.number, self.now, limit, None)
 
+    async def meets(self, entry: Entry, clause) -> bool:
+        return read.meets(self.con, self.names, entry, clause, self.number, self.now)
+
     async def write(self, entry: Entry, rows, facts=()) -> None:
         made = self.names.made
         type = made(entry.type)

@@ -1,7 +1,7 @@
 """What is read of the embedded store: versions, searches, histories, each a function of a connection."""
 from __future__ import annotations
 
-from app.search.query import Query
+from app.search.query import Clause, Query
 from app.store.base import ALIVE, Entry, Found
 from app.store.sqlite import plan
 from app.store.sqlite.clauses import TRUE, Compiler, Sql, join
@@ -36,6 +36,11 @@ def get(con, names, type: str, id: str, version: int | None) -> Entry | None:
 def search(con, names, query: Query, at: int, now: int, limit: int, after: tuple | None) -> list[Found]:
     rows = plan.select(con, Compiler(names.number, at, now), query, STAMP, limit, after)
     return [Found(entry(names, row[:WIDTH]), row[WIDTH:]) for row in rows]
+
+
+def meets(con, names, entry: Entry, clause: Clause, at: int, now: int) -> bool:
+    holds = Compiler(names.number, at, now).clause(clause, "e")
+    return con.execute(f"select 1 from entry e where e.number=? and {holds.text}", (entry.number, *holds.args)).fetchone() is not None
 
 
 def history(con, names, query, at, now, limit, id, since, until, moment, after) -> list[Entry]:

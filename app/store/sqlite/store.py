@@ -108,6 +108,9 @@ class SqliteStore:
     async def count(self, query: Query, *, at: int, now: int) -> int:
         return await self.run(lambda con, names: plan.count(con, Compiler(names.number, at, now), query))
 
+    async def meets(self, entry: Entry, clause, *, now: int) -> bool:
+        return await self.run(lambda con, names: read.meets(con, names, entry, clause, read.newest(con, names), now))
+
     async def explain(self, query: Query, *, at: int, now: int) -> str:
         return await self.run(lambda con, names: plan.explain(con, Compiler(names.number, at, now), query))
 

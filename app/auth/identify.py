@@ -1,0 +1,33 @@
+"""From a request to a Caller. Until clients have keys only an open store serves: loopback, acting as one operator organisation."""
+from __future__ import annotations
+
+import ipaddress
+import uuid
+
+from starlette.requests import Request
+
+from app import errors
+from app.caller import Caller
+from app.settings import Settings
+
+
+def identify(request: Request, settings: Settings) -> Caller:
+    """The caller of a request. Errors: Unauthenticated where the store is not open, or the request comes from elsewhere."""
+    address = request.client.host if request.client else "127.0.0.1"
+    if not settings.open or not is_loopback(address):
+        raise errors.Unauthenticated("Clients have no keys yet: only an open store serves, and only this machine.", headers={"WWW-Authenticate": "Bearer"})
+    return Caller(organization=settings.organization, client="open", operator=True, prefix="", address=address,
+                  request=request.headers.get("x-request-id") or str(uuid.uuid4()), base=base(request, settings))
+
+
+def base(request: Request, settings: Settings) -> str:
+    """The FHIR base that the client speaks to: the one set, or that of its own request."""
+    root = settings.base.rstrip("/") or f"{request.url.scheme}://{request.headers.get('host') or request.url.netloc}"
+    return root + "/fhir"
+
+
+def is_loopback(address: str) -> bool:
+    try:
+        return ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        return address in ("localhost", "testclient")

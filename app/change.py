@@ -1,0 +1,209 @@
+"""How one change becomes one version: what is checked before the commit, and what is done inside it. Used by records alone."""
+from __future__ import annotations
+
+import hashlib
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import NamedTuple
+
+from app import errors
+from app.caller import Caller
+from app.fhir import json, reference, validate
+from app.search import index, stamp
+from app.search.query import ALL, Row
+from app.search.types import date
+from app.sharing import facts, policy
+from app.sharing.rules import GUARD
+from app.store.base import Entry
+from app.workflow import guards
+
+CUSTODIAN = "https://yilian.example/fhir/CodeSystem/custodian"
+IMMUTABLE = frozenset({"AuditEvent"})
+"""Types that are written once: the log."""
+
+
+@dataclass(slots=True)
+class Change:
+    """One change of a commit.
+
+    method:    `create`, `update`, `patch` or `delete`
+    type, id:  what is changed; id None where the server gives one or a condition finds it
+    resource:  the new content (create, update); the commit does not change the dict given
+    patch:     current resource (dict) -> patched one, pure; it may run again
+    condition: search text (`identifier=s|v`) of a conditional update, patch or delete, or If-None-Exist of a create
+    if_match:  versions that If-Match names; empty without one
+    if_none_match: `*`: only where nothing is there
+    many:      a conditional delete may remove all that match
+    url:       fullUrl of the entry, by which others in the same commit refer to it
+    place:     where it stands, for messages (`Bundle.entry[3]`)
+    """
+
+    method: str
+    type: str
+    id: str | None = None
+    resource: dict | None = None
+    patch: Callable[[dict], dict] | None = None
+    condition: str | None = None
+    if_match: tuple[str, ...] = ()
+    if_none_match: str = ""
+    many: bool = False
+    url: str = ""
+    place: str = ""
+
+
+class Done(NamedTuple):
+    """What became of a change: `created`, `updated`, `unchanged`, `deleted` or `found` (conditional create); count of what was deleted."""
+
+    outcome: str
+    entry: Entry | None
+    count: int = 1
+
+
+def check(change: Change) -> None:
+    """What can be told of a change by itself. Errors: NotAllowed, Invalid with all issues of the content."""
+    if change.type in IMMUTABLE and change.method != "create":
+        raise errors.NotAllowed(f"{change.type} is written once and never changed.", headers={"Allow": "GET, HEAD, POST"})
+    if change.resource is None:
+        return
+    named = change.resource.get("resourceType")
+    if named != change.type:
+        raise errors.Invalid(f"The resource is a {named!r}, but {change.type} was addressed.", expression=f"{change.type}")
+    if change.method == "update" and change.condition is None and change.resource.get("id") != change.id:
+        raise errors.Invalid(f"The resource's id is {change.resource.get('id')!r}; it must be the {change.id!r} of the address.", expression=f"{change.type}.id")
+    valid(change.resource)
+
+
+def valid(resource: dict) -> None:
+    """Errors: Invalid with every issue of the validation."""
+    issues = validate.validate(resource)
+    if any(i.severity in ("error", "fatal") for i in issues):
+        raise errors.Invalid(issues=issues)
+
+
+def new_id() -> str:
+    return str(uuid.uuid4())
+
+
+def instant(at: int) -> str:
+    """Microseconds UTC as a FHIR instant with milliseconds."""
+    return datetime.fromtimestamp(at / 1e6, timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.") + f"{at // 1000 % 1000:03d}Z"
+
+
+class Writer:
+    """Applies changes in one commit for one caller. `tx` is the store's; `done` collects the events for the access record."""
+
+    def __init__(self, tx, caller: Caller, zone: str, base: str, scope):
+        self.tx, self.caller, self.zone, self.base, self.scope = tx, caller, zone, base, scope
+
+    async def apply(self, change: Change, resource: dict | None) -> Done:
+        """One change, its id known and its references rewritten; `resource` is what it brings."""
+        if change.method == "create":
+            return await self._store(change, None, {**resource, "id": change.id}, created=True)
+        current = await self.tx.get(change.type, change.id)
+        seen = current is not None and await self.sees(current)
+        if change.method == "delete":
+            return await self._delete(change, current if seen else None)
+        if change.method == "patch":
+            return await self._patch(change, current if seen else None)
+        return await self._update(change, current, seen, resource)
+
+    async def sees(self, entry: Entry) -> bool:
+        """The scope holds for the newest version (a delete keeps its last stamp)."""
+        return self.scope == ALL or await self.tx.meets(entry, self.scope)
+
+    async def _update(self, change: Change, current: Entry | None, seen: bool, resource: dict) -> Done:
+        if not seen and (current is not None or not (change.condition is not None or policy.may_choose(self.caller, change.id))):
+            raise errors.Forbidden("This id is not yours to write: there is nothing here that you may change.")
+        alive = current is not None and not current.deleted
+        if change.if_none_match == "*" and alive:
+            raise errors.VersionMismatch("If-None-Match is *, but the resource exists.")
+        self._match(change, current if alive else None)
+        if current is not None:
+            self._may(current)
+        return await self._store(change, current, {**resource, "id": change.id}, created=not alive)
+
+    async def _patch(self, change: Change, current: Entry | None) -> Done:
+        if current is None:
+            raise errors.Absent(f"{change.type}/{change.id} is not known here.")
+        if current.deleted:
+            raise errors.Deleted(f"{change.type}/{change.id} was deleted.")
+        self._match(change, current)
+        self._may(current)
+        before = json.loads(current.text)
+        after = change.patch(before)
+        if after.get("resourceType") != change.type or after.get("id") != change.id:
+            raise errors.Unprocessable("A patch changes neither the type nor the id of a resource.")
+        valid(after)
+        return await self._store(change, current, after, created=False)
+
+    async def _delete(self, change: Change, current: Entry | None) -> Done:
+        if current is None or current.deleted:
+            if change.if_match:
+                self._match(change, None)
+            return Done("deleted", current, 0)
+        self._match(change, current)
+        self._may(current)
+        self._guard(change, current, None)
+        gone = Entry(change.type, change.id, current.version + 1, None, max(self.tx.now, current.updated + 1), current.custodian, current.about, current.many,
+                     current.labels, current.date, current.guard, hash=b"", deleted=True, method="DELETE")
+        await self.tx.write(gone, [], [])
+        return Done("deleted", gone)
+
+    def _match(self, change: Change, current: Entry | None) -> None:
+        if change.if_match and (current is None or str(current.version) not in change.if_match):
+            now = f"the current version is {current.version}" if current else "there is no current version"
+            raise errors.VersionMismatch(f"If-Match names version {', '.join(change.if_match)}, but {now}.")
+
+    def _may(self, current: Entry) -> None:
+        if not policy.may_change(self.caller, current):
+            raise errors.Forbidden("Only the organisation that answers for this resource changes it.")
+
+    def _guard(self, change: Change, current: Entry | None, after: dict | None) -> None:
+        if change.type not in guards.GUARDS:
+            return
+        before = json.loads(current.text) if current is not None and current.text else None
+        reason = guards.refusal(change.type, before, after, self.caller, self.tx.now)
+        if reason:
+            raise errors.Unprocessable(reason, expression=change.type)
+
+    async def _store(self, change: Change, current: Entry | None, resource: dict, *, created: bool) -> Done:
+        """Writes the next version, unless it equals the current one."""
+        custodian = current.custodian if current is not None else self.caller.organization
+        alive = current is not None and not current.deleted
+        if alive and json.dumps(_with_meta(resource, custodian, current.version, current.updated)) == current.text:
+            return Done("unchanged", current)
+        self._guard(change, current if alive else None, resource)
+        version = current.version + 1 if current is not None else 1
+        updated = max(self.tx.now, current.updated + 1 if current is not None else 0)
+        resource = _with_meta(resource, custodian, version, updated)
+        text = json.dumps(resource)
+        marks = stamp.stamp(resource, self.zone, self.base)
+        entry = Entry(change.type, change.id, version, text, updated, custodian, marks.about, marks.many, marks.labels, marks.date, marks.guard,
+                      hash=hashlib.sha256(text).digest(), method="POST" if change.method == "create" else {"patch": "PATCH"}.get(change.method, "PUT"))
+        rows = index.rows(resource, self.zone, self.base)
+        if marks.guard:
+            rows.append(Row(GUARD, code=marks.guard))
+        await self.tx.write(entry, rows, facts.facts(resource, custodian, self._period))
+        return Done("created" if created else "updated", entry)
+
+    def _period(self, period: dict | None) -> tuple[int, int]:
+        return date.bounds(period or {}, "Period", self.zone)
+
+
+def _with_meta(resource: dict, custodian: str, version: int, updated: int) -> dict:
+    """The resource as stored: version, time and custodian are the server's to say, the rest of meta is the client's."""
+    meta = dict(resource.get("meta") or {})
+    meta["versionId"], meta["lastUpdated"] = str(version), instant(updated)
+    if custodian:
+        mine = {"system": CUSTODIAN, "code": custodian}
+        tags = [t for t in meta.get("tag") or () if t.get("system") != CUSTODIAN]
+        meta["tag"] = [*tags, mine]
+    first = {key: resource[key] for key in ("resourceType", "id") if key in resource}
+    return {**first, "meta": meta, **{key: value for key, value in resource.items() if key not in first and key != "meta"}}
+
+
+def conditional(resource: dict) -> set[str]:
+    """The conditional references (`Type?query`) that stand in a resource."""
+    return {value for _, _, _, value in reference.walk(resource) if isinstance(value, str) and "?" in value and not value.startswith(("http:", "https:", "urn:"))}

@@ -1,0 +1,90 @@
+"""Wires everything, once: the store, the journal and its indexer, the doors."""
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import socket
+import tempfile
+import time
+
+from fastapi import FastAPI
+
+from app import cursor, errors
+from app.audit.journal import Indexer, Journal
+from app.records import World
+from app.settings import Settings
+from app.store.base import Store
+
+SWEEP = 600
+"""Seconds between two sweeps of index rows that no page link can need any more."""
+log = logging.getLogger("yilian")
+
+
+async def open_store(settings: Settings) -> Store:
+    """The store that the settings name. Errors: ValueError for a name of no known kind; Unavailable where it cannot be served."""
+    kind, _, rest = settings.store.partition(":")
+    if kind == "sqlite" and rest:
+        from app.store.sqlite import SqliteStore
+        return await SqliteStore.open(rest, zone=settings.zone)
+    if kind in ("mongodb", "mongodb+srv"):
+        from app.store.mongo import MongoStore
+        return await MongoStore.open(settings.store, zone=settings.zone, without_transactions=settings.without_transactions)
+    raise ValueError(f"A store is sqlite:PATH or mongodb://HOST/NAME, not {settings.store!r}.")
+
+
+@contextlib.asynccontextmanager
+async def open_world(settings: Settings):
+    """A World for as long as the block runs: journals are moved and old index rows swept meanwhile; what was accepted is finished."""
+    store = await open_store(settings)
+    folder = settings.journals or _journals(settings.store)
+    os.makedirs(folder, exist_ok=True)
+    site = settings.base.rstrip("/") or socket.gethostname()
+    journal, indexer = Journal(folder, site), Indexer(folder, store)
+    world = World(settings, store, journal, indexer, await store.value("zone") or settings.zone, await store.value("cursor-secret", cursor.key), site)
+    tasks = [asyncio.create_task(indexer.run()), asyncio.create_task(_sweep(store))]
+    try:
+        yield world
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await journal.close()
+        with contextlib.suppress(errors.Failure):
+            await indexer.once()
+        await store.close()
+
+
+def _journals(store: str) -> str:
+    """Beside an embedded store; for others a folder of this machine."""
+    path = store.removeprefix("sqlite:")
+    if store.startswith("sqlite:") and path != ":memory:":
+        return path + ".journals"
+    return tempfile.mkdtemp(prefix="yilian-journals-") if path == ":memory:" else os.path.join("data", "journals")
+
+
+async def _sweep(store: Store) -> None:
+    while True:
+        await asyncio.sleep(SWEEP)
+        try:
+            await store.sweep(time.time_ns() // 1000 - cursor.LIFETIME)
+        except errors.Failure as failure:
+            log.warning("sweep: %s", failure)
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """The application. Its world is opened when it starts and closed when it stops."""
+    settings = settings or Settings.read()
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: FastAPI):
+        async with open_world(settings) as world:
+            app.state.world = world
+            yield
+
+    from app.rest.routes import mount
+    app = FastAPI(title="Yilian", lifespan=lifespan, docs_url=None, redoc_url=None)
+    app.state.settings = settings
+    mount(app)
+    return app
