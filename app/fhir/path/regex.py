@@ -1,0 +1,214 @@
+"""Regular expressions whose work is bounded, for patterns that clients write. http://hl7.org/fhirpath/N1/#matchesregex-string-boolean
+
+Python's engine goes back and tries again, and takes exponential time on patterns such as `(a+)+$` or `a?a?a?aaa`. A
+pattern with at most one place where it can choose goes to it, on a text that is not long; any other is run as a set
+of states, in time proportional to text times pattern.
+"""
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from re import _constants as op
+from re import _parser
+
+from app.fhir.path.evaluation import Evaluation
+from app.fhir.path.syntax import BadExpression
+
+LONGEST_PATTERN = 1_000
+LONGEST_TEXT = 2_000
+MOST_STATES = 5_000
+_REPEATS = (op.MAX_REPEAT, op.MIN_REPEAT, op.POSSESSIVE_REPEAT)
+
+
+def search(run: Evaluation, pattern: str, text: str) -> bool:
+    """Whether the pattern matches anywhere in the text (`^` and `$` hold it to the whole); the dot matches any character."""
+    compiled = _compiled(pattern)
+    if compiled is None or len(text) > LONGEST_TEXT:
+        return _simulate(run, _states(pattern), text)
+    run.spend(len(text) // 10)
+    return compiled.search(text) is not None
+
+
+def replace(run: Evaluation, text: str, pattern: str, substitution: str) -> str:
+    """The text with each match replaced; `$1` in the substitution stands for a group."""
+    compiled = _compiled(pattern)
+    if compiled is None or len(text) > LONGEST_TEXT:
+        raise BadExpression(f"replacing {pattern!r} takes too much work here")
+    run.spend(len(text) // 10 + len(substitution))
+    groups = compiled.groups
+
+    def fill(match):
+        run.spend(1 + len(substitution) // 50)
+        return re.sub(r"\$(\d)", lambda found: (match.group(int(found[1])) or "") if int(found[1]) <= groups else found[0], substitution)
+    return compiled.sub(fill, text)
+
+
+@lru_cache(maxsize=512)
+def _compiled(pattern: str) -> re.Pattern | None:
+    """The pattern for Python's engine, or None where that is not safe."""
+    return re.compile(pattern, re.DOTALL) if _is_simple(_tree(pattern)) else None
+
+
+@lru_cache(maxsize=512)
+def _states(pattern: str) -> "_States":
+    return _States().build(_tree(pattern))
+
+
+def _tree(pattern: str):
+    if len(pattern) > LONGEST_PATTERN:
+        raise BadExpression(f"a regular expression longer than {LONGEST_PATTERN} characters")
+    try:
+        return _parser.parse(pattern, re.DOTALL)
+    except (re.error, RecursionError, OverflowError) as error:
+        raise BadExpression(f"{pattern!r} is no regular expression: {error}") from None
+
+
+_CHARACTERS = (op.LITERAL, op.NOT_LITERAL, op.IN, op.ANY)
+
+
+def _is_simple(tree) -> bool:
+    """At most one repeat that can vary, and no repeat within a repeat: at worst quadratic, on a text that is bounded."""
+    variable = 0
+    for code, argument in tree:
+        if code in _REPEATS:
+            low, high, body = argument
+            if any(inner not in _CHARACTERS for inner, _ in _flat(body)):
+                return False
+            variable += low != high
+        elif code is op.SUBPATTERN:
+            if not all(inner in (*_CHARACTERS, op.AT) for inner, _ in argument[-1]):
+                return False
+        elif code not in (*_CHARACTERS, op.AT):
+            return False
+    return variable <= 1
+
+
+def _flat(tree):
+    for code, argument in tree:
+        if code is op.SUBPATTERN:
+            yield from _flat(argument[-1])
+        else:
+            yield code, argument
+
+
+class _States:
+    """A Thompson automaton: `edges[state]` is a list of (test or None, next state)."""
+
+    __slots__ = ("edges", "final")
+
+    def __init__(self):
+        self.edges = []
+        self.final = -1
+
+    def build(self, tree):
+        start = self.state()
+        self.final = self.sequence(tree, start)
+        return self
+
+    def state(self) -> int:
+        if len(self.edges) >= MOST_STATES:
+            raise BadExpression("a regular expression with too many repeats")
+        self.edges.append([])
+        return len(self.edges) - 1
+
+    def sequence(self, tree, start: int) -> int:
+        for code, argument in tree:
+            start = self.piece(code, argument, start)
+        return start
+
+    def piece(self, code, argument, start: int) -> int:
+        if code is op.SUBPATTERN:
+            if argument[1] or argument[2]:
+                raise BadExpression("a regular expression with flags inside")
+            return self.sequence(argument[-1], start)
+        if code is op.BRANCH:
+            return self.branch(argument[1], start)
+        if code in _REPEATS:
+            return self.repeat(*argument, start)
+        end = self.state()
+        self.edges[start].append((_test(code, argument), end))
+        return end
+
+    def branch(self, ways, start: int) -> int:
+        end = self.state()
+        for way in ways:
+            self.edges[self.sequence(way, start)].append((None, end))
+        return end
+
+    def repeat(self, low: int, high: int, body, start: int) -> int:
+        for _ in range(low):
+            start = self.sequence(body, start)
+        if high is op.MAXREPEAT:
+            loop = self.state()
+            self.edges[start].append((None, loop))
+            self.edges[self.sequence(body, loop)].append((None, loop))
+            start = loop
+            high = low
+        end = self.state()
+        self.edges[start].append((None, end))
+        for _ in range(high - low):
+            start = self.sequence(body, start)
+            self.edges[start].append((None, end))
+        return end
+
+
+_WORD = re.compile(r"\w")
+_CATEGORIES = {op.CATEGORY_DIGIT: str.isdecimal, op.CATEGORY_SPACE: str.isspace, op.CATEGORY_WORD: lambda c: _WORD.match(c) is not None,
+               op.CATEGORY_NOT_DIGIT: lambda c: not c.isdecimal(), op.CATEGORY_NOT_SPACE: lambda c: not c.isspace(), op.CATEGORY_NOT_WORD: lambda c: _WORD.match(c) is None}
+_STARTS, _ENDS = (op.AT_BEGINNING, op.AT_BEGINNING_STRING), (op.AT_END, op.AT_END_STRING)
+
+
+def _test(code, argument):
+    """A test of one character, or the name of a place ('start', 'end')."""
+    if code is op.LITERAL:
+        wanted = chr(argument)
+        return lambda c: c == wanted
+    if code is op.NOT_LITERAL:
+        unwanted = chr(argument)
+        return lambda c: c != unwanted
+    if code is op.ANY:
+        return lambda c: True
+    if code is op.IN:
+        return _set(argument)
+    if code is op.AT and argument in _STARTS:
+        return "start"
+    if code is op.AT and argument in _ENDS:
+        return "end"
+    raise BadExpression(f"a regular expression with {str(code).lower()} is not supported")
+
+
+def _set(items):
+    negate = items[0][0] is op.NEGATE
+    tests = []
+    for code, argument in items[negate:]:
+        if code is op.RANGE:
+            tests.append(lambda c, low=chr(argument[0]), high=chr(argument[1]): low <= c <= high)
+        elif code is op.CATEGORY:
+            tests.append(_CATEGORIES[argument])
+        else:
+            tests.append(_test(code, argument))
+    return lambda c: any(test(c) for test in tests) is not negate
+
+
+def _simulate(run: Evaluation, states: _States, text: str) -> bool:
+    current: set[int] = set()
+    for at in range(len(text) + 1):
+        current = _closure(run, states, current | {0}, at == 0, at == len(text))
+        if states.final in current:
+            return True
+        if at < len(text):
+            character = text[at]
+            current = {end for state in current for test, end in states.edges[state] if callable(test) and test(character)}
+    return False
+
+
+def _closure(run: Evaluation, states: _States, current: set[int], at_start: bool, at_end: bool) -> set[int]:
+    """All states that can be reached without a character."""
+    stack = list(current)
+    while stack:
+        for test, end in states.edges[stack.pop()]:
+            if end not in current and (test is None or test == "start" and at_start or test == "end" and at_end):
+                current.add(end)
+                stack.append(end)
+    run.spend(len(current))
+    return current
