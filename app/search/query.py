@@ -137,11 +137,15 @@ NONE = Or(())
 
 
 class Key(NamedTuple):
-    """A sort key: the first row of `param` in the direction asked, by `column` (low, text, code); `param` `` means the stamp's column."""
+    """A sort key: the first row of `param` in the direction asked, by `column` (low, text, code); `param` `` means the stamp's column.
+
+    Only rows that meet `compares` count: a search by date is ordered by the dates that it found.
+    """
 
     param: str
     column: str
     descending: bool = False
+    compares: tuple[Compare, ...] = ()
 
 
 class Query(NamedTuple):

@@ -1,0 +1,16 @@
+"""What rows and tests depend on beside the resource and the request: the store's zone, the server's base, the moment, strictness."""
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Context(NamedTuple):
+    """zone: IANA name, of dates that carry none. base: this server's own FHIR base url, without a slash at its end.
+
+    now: microseconds UTC (for the prefix `ap` and `_lastUpdated`). strict: what is not understood is an error, not ignored.
+    """
+
+    zone: str = "Asia/Shanghai"
+    base: str = ""
+    now: int = 0
+    strict: bool = True

@@ -1,0 +1,309 @@
+"""The parameters of a search as a Query. https://hl7.org/fhir/R4/search.html"""
+from __future__ import annotations
+
+from typing import NamedTuple
+from urllib.parse import parse_qsl
+
+from app import errors
+from app.search import include, parameters
+from app.search import types as kinds
+from app.search.context import Context
+from app.search.include import Include
+from app.search.parameters import Param
+from app.search.query import ALL, Back, Clause, Compare, Has, Key, Link, Not, Query, Test, both, either
+from app.search.types import date, special
+from app.search.types.text import split
+
+__all__ = ["Context", "Include", "Search", "compartment", "pairs", "parse"]
+DEEPEST = 6
+"""Hops of a chain."""
+MOST_PAIRS = 200
+"""Parameters of one request."""
+
+
+class Search(NamedTuple):
+    """A search as understood.
+
+    includes: directives of both directions; count: entries of a page, None where not said; total: `none`, `estimate`, `accurate` or empty
+    summary: `true`, `text`, `data`, `count`, `false` or empty; elements: names to keep; understood: the pairs for the self link;
+    ignored: names that were not understood and are not an error, because the request is lenient
+    """
+
+    query: Query
+    includes: tuple[Include, ...] = ()
+    count: int | None = None
+    total: str = ""
+    summary: str = ""
+    elements: tuple[str, ...] = ()
+    understood: tuple[tuple[str, str], ...] = ()
+    ignored: tuple[str, ...] = ()
+
+
+def pairs(text: str) -> list[tuple[str, str]]:
+    """The (name, value) pairs of a query string, percent-decoded. Errors: Invalid where they are not UTF-8; TooCostly for too many."""
+    try:
+        return parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=MOST_PAIRS)
+    except UnicodeDecodeError:
+        raise errors.Invalid("The parameters are not UTF-8.") from None
+    except ValueError:
+        raise errors.TooCostly(f"More than {MOST_PAIRS} parameters.") from None
+
+
+def parse(types: tuple[str, ...], pairs: list[tuple[str, str]], context: Context) -> Search:
+    """The search that the pairs ask for among resources of `types` (none: of any type).
+
+    Errors, each with the parameter's name as expression: Unsupported for a name, modifier or prefix that is not known (a lenient request
+    ignores the parameter), Invalid for a bad value, TooCostly for one that asks too much.
+    """
+    if len(pairs) > MOST_PAIRS:
+        raise errors.TooCostly(f"{len(pairs)} parameters; {MOST_PAIRS} is the most.")
+    reading = _Reading(_types(types, pairs), context)
+    for name, value in pairs:
+        if name != "_type":
+            reading.read(name, value)
+        else:
+            reading.understood.append((name, value))
+    return reading.search()
+
+
+def compartment(name: str, id: str, types: tuple[str, ...]) -> Clause:
+    """Entries of `types` that belong to the compartment of `name/id`: those whose parameters of the compartment's definition name it.
+
+    Errors: Invalid where none of the types belongs to that compartment.
+    """
+    members = parameters.members(name)
+    found = [Has((Test(f"{type}.{code}", (Compare("code", "eq", f"{name}/{id}"),)),)) for type in types or members for code in members.get(type, ())]
+    if not found:
+        raise errors.Invalid(f"{', '.join(types)} is no part of the {name} compartment.")
+    return either(*found)
+
+
+def _types(types: tuple[str, ...], pairs) -> tuple[str, ...]:
+    """The types searched: those of the address, or of `_type` in a search of the whole system."""
+    named = [value for name, value in pairs if name == "_type"]
+    if not named:
+        return tuple(types)
+    if types:
+        raise errors.Unsupported("_type is for searches of the whole system.", expression="_type")
+    wanted = [t for value in named for t in value.split(",")]
+    for type in wanted:
+        if not parameters.is_type(type):
+            raise errors.Invalid(f"{type!r} is no resource type.", expression="_type")
+    return tuple(dict.fromkeys(wanted))
+
+
+class _Reading:
+    """One search in the reading: what its pairs have said so far."""
+
+    def __init__(self, types: tuple[str, ...], context: Context):
+        self.types, self.context = types, context
+        self.clauses: list[Clause] = []
+        self.dates: list[tuple[Param, str]] = []
+        self.sort: tuple[Key, ...] | None = None
+        self.includes: list[Include] = []
+        self.said: dict[str, str] = {}
+        self.count: int | None = None
+        self.elements: tuple[str, ...] = ()
+        self.understood: list[tuple[str, str]] = []
+        self.ignored: list[str] = []
+
+    def read(self, name: str, value: str) -> None:
+        try:
+            if "\0" in name or "\0" in value:
+                raise errors.Invalid("A parameter holds the character NUL.")
+            self._read(name, value)
+        except errors.Unsupported as failure:
+            if self.context.strict:
+                raise _named(failure, name)
+            self.ignored.append(name)
+        except errors.Invalid as failure:
+            raise _named(failure, name)
+        else:
+            self.understood.append((name, value))
+
+    def _read(self, name: str, value: str) -> None:
+        code, _, modifier = name.partition(":")
+        if code in RESULTS:
+            RESULTS[code](self, modifier, value)
+        elif name not in PASSED:
+            self._criterion(name, value)
+
+    def _criterion(self, name: str, value: str) -> None:
+        clause = condition(self.types, name, value, self.context)
+        if len(self.types) == 1 and (param := parameters.look(self.types[0], name)) is not None and param.type == "date":
+            self.dates.append((param, value))
+            limits = self._limits()
+            if limits and limits[1] is not clause:
+                clause = both(clause, limits[1])
+        self.clauses.append(clause)
+
+    def _limits(self) -> tuple[Key, Clause] | None:
+        """Where one date with one value is asked for, and it bounds: its order, newest first, and the bound as a test."""
+        if len(self.dates) != 1 or self.dates[0][0].code in special.CLAUSES:
+            return None
+        param, value = self.dates[0]
+        values = split(value, ",")
+        compares = date.limit(param, values[0], self.context) if len(values) == 1 else None
+        return (Key(param.name, "low", True, compares), Has((Test(param.name, compares),))) if compares else None
+
+    def search(self) -> Search:
+        sort = self.sort
+        if sort is None:
+            limits = self._limits()
+            sort = (limits[0],) if limits else ()
+        where = both(*dict.fromkeys(self.clauses))
+        return Search(Query(self.types, where, sort), tuple(dict.fromkeys(self.includes)), self.count, self.said.get("_total", ""), self.said.get("_summary", ""),
+                      self.elements, tuple(self.understood), tuple(self.ignored))
+
+    # parameters that shape the answer
+
+    def _once(self, name: str, modifier: str) -> None:
+        _unmodified(name, modifier)
+        if any(n == name for n, _ in self.understood):
+            raise errors.Invalid(f"{name} is given twice.")
+
+    def _sort(self, modifier: str, value: str) -> None:
+        self._once("_sort", modifier)
+        self.sort = tuple(_key(self.types, code) for code in value.split(","))
+
+    def _count(self, modifier: str, value: str) -> None:
+        self._once("_count", modifier)
+        if not (value.isascii() and value.isdigit()) or len(value) > 9:
+            raise errors.Invalid(f"_count is a whole number from 0, not {value!r}.")
+        self.count = int(value)
+
+    def _choice(name: str, choices: tuple[str, ...]):
+        def read(self, modifier: str, value: str) -> None:
+            self._once(name, modifier)
+            if value not in choices:
+                raise errors.Invalid(f"{name} is one of {', '.join(choices)}, not {value!r}.")
+            self.said[name] = value
+        return read
+
+    def _elements(self, modifier: str, value: str) -> None:
+        _unmodified("_elements", modifier)
+        names = tuple(n.strip() for n in value.split(","))
+        for name in names:
+            if not name or not parameters.has_element(self.types, name):
+                raise errors.Invalid(f"There is no element {name!r}.")
+        self.elements = tuple(dict.fromkeys(self.elements + names))
+
+    def _include(name: str, reverse: bool):
+        def read(self, modifier: str, value: str) -> None:
+            if modifier not in ("", "iterate"):
+                raise errors.Unsupported(f"{name} has no modifier :{modifier}; it has :iterate.")
+            self.includes += [include.parse(text, reverse=reverse, iterate=bool(modifier)) for text in value.split(",")]
+        return read
+
+    RESULTS = {"_sort": _sort, "_count": _count, "_total": _choice("_total", ("none", "estimate", "accurate")),
+               "_summary": _choice("_summary", ("true", "text", "data", "count", "false")), "_elements": _elements,
+               "_include": _include("_include", False), "_revinclude": _include("_revinclude", True)}
+
+
+RESULTS = _Reading.RESULTS
+"""Parameters that shape the answer -> what reads them."""
+PASSED = ("_format", "_pretty", "_explain", "_type")
+"""Parameters that others read."""
+
+
+def _unmodified(name: str, modifier: str) -> None:
+    if modifier:
+        raise errors.Unsupported(f"{name} has no modifiers.")
+
+
+def _named(failure: errors.Invalid, name: str) -> errors.Invalid:
+    """The failure with the parameter's name as its expression."""
+    return failure if all(i.expression for i in failure.issues) else failure.at(name)
+
+
+def _key(types: tuple[str, ...], text: str) -> Key:
+    """A sort key: `name`, or `-name` for the last first. Errors: Unsupported where the parameter has no order."""
+    code, descending = text.removeprefix("-"), text.startswith("-")
+    if code in COLUMNS:
+        return Key("", COLUMNS[code], descending)
+    if len(types) != 1:
+        raise errors.Unsupported(f"A search of several types is sorted by {' or '.join(COLUMNS)}, not by {code!r}.")
+    param = parameters.find(types[0], code)
+    if param.type not in ORDERS:
+        raise errors.Unsupported(f"{code} is a {param.type} parameter, which has no order.")
+    column, compares = ORDERS[param.type]
+    return Key(param.name, column, descending, compares)
+
+
+COLUMNS = {"_id": "id", "_lastUpdated": "updated"}
+ORDERS = {"string": ("text", (Compare("code", "some"),)), "date": ("low", ()), "number": ("low", ()), "quantity": ("low", ()),
+          "token": ("code", ()), "reference": ("code", ()), "uri": ("code", ())}
+"""Parameter type -> the column that orders it, and the rows that count: of a string, not the later words of a name."""
+
+
+def condition(types: tuple[str, ...], name: str, value: str, context: Context, depth: int = 0) -> Clause:
+    """The clause of one criterion: a parameter with its modifier, a chain, or a reverse chain. Errors: as parse."""
+    if depth > DEEPEST:
+        raise errors.TooCostly(f"A chain of more than {DEEPEST} hops.")
+    if name.startswith("_has:"):
+        return _back(types, name, value, context, depth)
+    head, dot, rest = name.partition(".")
+    code, _, modifier = head.partition(":")
+    if dot:
+        return either(*(_link(parameters.find(type, code), modifier, rest, value, context, depth) for type in types or _common(code)))
+    if code in special.CLAUSES:
+        return special.clause(code, modifier, _values(value, modifier), context)
+    if code in special.REFUSED:
+        raise errors.Unsupported(f"{code} ({special.REFUSED[code]}) is not served.")
+    tests = [kinds.test(parameters.find(type, code), modifier, value, context) for type in types or _common(code)]
+    return both(*tests) if isinstance(tests[0], Not) else either(*tests)  # rows of one type say nothing of another
+
+
+def _values(value: str, modifier: str) -> list[str]:
+    values = split(value, ",")
+    if "" in values:
+        raise errors.Invalid("A value is empty.")
+    if len(values) > kinds.MOST_VALUES:
+        raise errors.TooCostly(f"{len(values)} values in one list; {kinds.MOST_VALUES} is the most.")
+    if modifier == "missing" and values not in (["true"], ["false"]):
+        raise errors.Invalid(":missing is true or false.")
+    return values
+
+
+def _common(code: str) -> tuple[str, ...]:
+    """All types, for a parameter that all have. Errors: Unsupported for any other."""
+    if code not in parameters.COMMON:
+        raise errors.Unsupported(f"A search of all types takes {', '.join(sorted(parameters.COMMON))}; {code!r} needs a type (_type=...).")
+    return parameters.TYPES
+
+
+def _link(param: Param, type: str, rest: str, value: str, context: Context, depth: int) -> Clause:
+    """A chain: each type that the reference may point to, and that has what comes next."""
+    if param.type != "reference":
+        raise errors.Unsupported(f"{param.code} is a {param.type} parameter; only references are chained.")
+    if param.canonical:
+        raise errors.Unsupported(f"{param.code} holds canonical urls, which are not chained.")
+    if type and type not in param.targets:
+        raise errors.Invalid(f"{param.code} does not point to {type}, but to {', '.join(param.targets)}.")
+    found, refused = [], None
+    for target in (type,) if type else param.targets:
+        try:
+            found.append(Link(param.name, (target,), condition((target,), rest, value, context, depth + 1)))
+        except errors.TooCostly:
+            raise
+        except errors.Unsupported as failure:
+            refused = refused or failure
+    if not found:
+        raise refused if type or len(param.targets) == 1 else errors.Unsupported(f"None of the types that {param.code} points to has {rest.partition(':')[0].partition('.')[0]!r}.")
+    return either(*found)
+
+
+def _back(types: tuple[str, ...], name: str, value: str, context: Context, depth: int) -> Clause:
+    """`_has:Type:reference:criterion`: a resource of that type, which meets the criterion, refers to this one."""
+    parts = name.split(":", 3)
+    if len(parts) < 4 or not parts[3]:
+        raise errors.Invalid("_has is written _has:Type:reference:parameter.")
+    _, type, code, rest = parts
+    if not parameters.is_type(type):
+        raise errors.Invalid(f"{type!r} is no resource type.")
+    param = parameters.find(type, code)
+    if param.type != "reference":
+        raise errors.Unsupported(f"{type}.{code} is a {param.type} parameter; _has takes a reference.")
+    if types and not set(types).intersection(param.targets):
+        raise errors.Invalid(f"{type}.{code} does not point to {', '.join(types)}, but to {', '.join(param.targets)}.")
+    return Back(param.name, type, condition((type,), rest, value, context, depth + 1))

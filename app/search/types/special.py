@@ -1,0 +1,54 @@
+"""Parameters that are tests on the entry itself, on lists, or not served. https://hl7.org/fhir/R4/search.html#all and #special"""
+from __future__ import annotations
+
+from app import errors
+from app.search.context import Context
+from app.search.query import ALL, NONE, Back, Clause, Compare, Not, Stamp, either
+from app.search.types import date, reference
+from app.search.types import range as ranges
+from app.search.types.text import plain
+
+MODIFIERS = ()
+PREFIXES = ()
+READERS: dict = {}
+REFUSED = {
+    "_text": "search of the narrative", "_content": "search of the whole text", "_filter": "filter expressions", "_query": "named queries",
+    "near": "search by distance", "_contained": "search within contained resources", "_containedType": "search within contained resources",
+}
+"""Parameters of the specification that are refused by name until they are built."""
+
+
+def _id(modifier: str, values: list[str], context: Context) -> Clause:
+    if modifier not in ("", "not"):
+        raise errors.Unsupported(f"_id has no modifier :{modifier}; it has :missing and :not.")
+    found = Stamp((Compare("id", "in", tuple(plain(v) for v in values)),)) if len(values) > 1 else Stamp((Compare("id", "eq", plain(values[0])),))
+    return Not(found) if modifier else found
+
+
+def _updated(modifier: str, values: list[str], context: Context) -> Clause:
+    if modifier:
+        raise errors.Unsupported(f"_lastUpdated has no modifier :{modifier}; it has :missing.")
+    return either(*(Stamp(tuple(c._replace(column="updated") for c in compares)) for v in values for compares in ranges.ways(*date.sought(v, context))))
+
+
+def _list(modifier: str, values: list[str], context: Context) -> Clause:
+    """Resources that a List names as an item."""
+    if modifier:
+        raise errors.Unsupported("_list has no modifiers.")
+    return either(*(Back("List.item", "List", Stamp((Compare("id", "eq", _list_id(plain(v), context)),))) for v in values))
+
+
+def _list_id(text: str, context: Context) -> str:
+    if text.startswith("$"):
+        raise errors.Unsupported(f"_list={text} is not served: name a List by its id.")
+    return reference.identity(text, "List", context)
+
+
+CLAUSES = {"_id": _id, "_lastUpdated": _updated, "_list": _list}
+"""Name -> (modifier, values as written, context) -> Clause."""
+
+
+def clause(code: str, modifier: str, values: list[str], context: Context) -> Clause:
+    if modifier == "missing" and code != "_list":  # every entry has an id and a time
+        return NONE if values == ["true"] else ALL
+    return CLAUSES[code](modifier, values, context)
