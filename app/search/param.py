@@ -1,0 +1,25 @@
+"""A search parameter of one type, as rows and tests need it. https://hl7.org/fhir/R4/searchparameter.html"""
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Param(NamedTuple):
+    """name: of its rows, `Type.code`, with `/n` for the n-th component of a composite. type: token, string, date, ...
+
+    kinds: FHIR data types of the elements that it reads. targets: types that a reference may point to, in the alphabet's order.
+    components: of a composite, in order. url: its canonical url.
+    """
+
+    name: str
+    code: str
+    type: str
+    kinds: frozenset[str] = frozenset()
+    targets: tuple[str, ...] = ()
+    components: tuple["Param", ...] = ()
+    url: str = ""
+
+    @property
+    def canonical(self) -> bool:
+        """Whether it holds canonical urls alone, which name no resource by its id."""
+        return bool(self.kinds) and self.kinds <= {"canonical", "uri", "url"}
