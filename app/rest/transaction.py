@@ -1,0 +1,211 @@
+"""Batch and transaction: a Bundle of calls, done in the standard's order, and the Bundle of their answers.
+
+https://hl7.org/fhir/R4/http.html#transaction
+"""
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import datetime, timezone
+from email.utils import format_datetime
+from urllib.parse import unquote
+
+from app.errors import Absent, Deleted, Failure, Invalid, NotAllowed, TooLarge
+from app.fhir import bundle, validate
+from app.records import Done
+from app.rest import body, negotiation, respond, write
+from app.rest.call import Answer, Call, Prefer
+
+ORDER = {"DELETE": 0, "POST": 1, "PUT": 2, "PATCH": 2, "GET": 3, "HEAD": 3}
+"""https://hl7.org/fhir/R4/http.html#trules"""
+HEADERS = {"ifMatch": "if-match", "ifNoneMatch": "if-none-match", "ifNoneExist": "if-none-exist"}
+LARGE = 256 * 1024
+"""Bytes of a Bundle above which it is parsed beside the event loop."""
+NEEDS = ("POST", "PUT", "PATCH")
+"""Methods whose entry needs a resource."""
+
+
+async def submit(call: Call, target: Callable, allowed: Callable, perform: Callable) -> Answer:
+    """The answer to a Bundle posted to the base. The three functions are those of the table of interactions."""
+    call.only()
+    call.view
+    found = await asyncio.to_thread(write.document, call) if len(call.body) > LARGE else write.document(call)
+    kind = found.get("type")
+    if found.get("resourceType") != "Bundle" or kind not in ("batch", "transaction"):
+        raise Invalid(f"A Bundle of type batch or transaction can be posted here, not {found.get('resourceType')} of type {kind!r}.", expression="Bundle.type")
+    _check(found)
+    entries = found.get("entry") or []
+    _bound(call, kind, len(entries))
+    reader = _Reader(call, target, allowed)
+    answers = await (_batch if kind == "batch" else _transaction)(call, entries, reader, perform)
+    prefer = call.prefer._replace(returns=call.prefer.returns or "minimal")
+    return Answer(json=bundle.bundle(f"{kind}-response", [respond.entry(*answer, prefer, call.view) for answer in answers]))
+
+
+def _check(found: dict) -> None:
+    """The Bundle without its resources is as the standard says: each of those is checked where it is written."""
+    entries = found.get("entry")
+    bare = [{k: v for k, v in e.items() if k != "resource"} if isinstance(e, dict) else e for e in entries] if isinstance(entries, list) else entries
+    for step, entry in enumerate(bare if isinstance(bare, list) else ()):
+        if entry == {}:
+            raise Invalid("Each entry of a batch or transaction needs a request.", expression=f"Bundle.entry[{step}].request")
+    issues = [i for i in validate.validate({**found, **({"entry": bare} if "entry" in found else {})}) if i.severity in ("fatal", "error")]
+    if issues:
+        raise Invalid(issues=issues)
+
+
+def _bound(call: Call, kind: str, count: int) -> None:
+    settings, store = call.records.world.settings, call.records.world.store
+    limit = min(settings.bundle_limit, store.entries_limit) if kind == "transaction" else settings.bundle_limit
+    if count > limit:
+        raise TooLarge(f"A {kind} takes {limit} entries on this server, not {count}.", expression="Bundle.entry")
+
+
+class _Reader:
+    """Makes calls of entries."""
+
+    def __init__(self, call: Call, target: Callable, allowed: Callable):
+        self.call, self.target, self.allowed = call, target, allowed
+
+    def read(self, entry: dict, place: str) -> Call:
+        """The call that an entry asks for. Errors: Failure, at its place."""
+        try:
+            return self._read(entry, place)
+        except Failure as failure:
+            raise failure.at(place)
+
+    def _read(self, entry: dict, place: str) -> Call:
+        request = entry.get("request")
+        if request is None:
+            raise Invalid("Each entry of a batch or transaction needs a request.", expression="request")
+        method, url = request.get("method"), request.get("url", "")
+        path, _, query = self._relative(url).partition("?")
+        where = self.target(unquote(path))
+        if where.shape == "" and method == "POST":
+            raise Invalid("A batch or transaction inside another is not done: post it by itself.", expression="request.url")
+        self.allowed(where, method)
+        resource = entry.get("resource")
+        if method in NEEDS and not isinstance(resource, dict) and not where.operation:
+            raise Invalid(f"A {method} needs a resource in its entry.", expression="resource")
+        if not isinstance(resource, dict | None):
+            raise Invalid("A resource is a JSON object.", expression="resource")
+        return self.call.on(method=method, target=where, pairs=body.pairs(query.encode("utf-8", "replace")), headers=_headers(request),
+                            body=resource, place=place, url=entry.get("fullUrl", ""))
+
+    def _relative(self, url: str) -> str:
+        if "://" in url and not url.startswith(self.call.base):
+            raise Invalid(f"{url} is not on this server.", expression="request.url")
+        return url.removeprefix(self.call.base).removeprefix("/")
+
+
+def _headers(request: dict) -> dict[str, str]:
+    headers = {"accept": negotiation.FHIR, **{header: request[name] for name, header in HEADERS.items() if request.get(name)}}
+    if request.get("ifModifiedSince"):
+        headers["if-modified-since"] = _date(request["ifModifiedSince"])
+    return headers
+
+
+def _date(instant: str) -> str:
+    """An instant as an HTTP date. Errors: Invalid."""
+    try:
+        return format_datetime(datetime.fromisoformat(instant.replace("Z", "+00:00")).astimezone(timezone.utc), usegmt=True)
+    except (ValueError, OverflowError):
+        raise Invalid(f"{instant!r} is no instant.", expression="request.ifModifiedSince") from None
+
+
+# batch
+
+
+async def _batch(call: Call, entries: list, reader: _Reader, perform: Callable) -> list[tuple[Call | None, Answer]]:
+    """Each entry alone: a failing one is told in its own response."""
+    answers: list = [None] * len(entries)
+    for step in sorted(range(len(entries)), key=lambda step: ORDER.get((entries[step].get("request") or {}).get("method"), 9)):
+        answers[step] = await _alone(entries[step], f"Bundle.entry[{step}]", reader, perform)
+        await asyncio.sleep(0)
+    return answers
+
+
+async def _alone(entry: dict, place: str, reader: _Reader, perform: Callable) -> tuple[Call | None, Answer]:
+    asked = None
+    try:
+        asked = reader.read(entry, place)
+        return asked, await perform(asked)
+    except Failure as failure:
+        return asked, respond.failed(failure)
+    except Exception as error:
+        return asked, respond.failed(respond.unexpected(error, f"{reader.call.records.caller.request} {place}"))
+
+
+# transaction
+
+
+async def _transaction(call: Call, entries: list, reader: _Reader, perform: Callable) -> list[tuple[Call, Answer]]:
+    """All entries or none. What reads is tried before the commit, so that it cannot fail after it."""
+    calls = [reader.read(entry, f"Bundle.entry[{step}]") for step, entry in enumerate(entries)]
+    _once(calls)
+    writes = sorted((c for c in calls if c.method in write.CHANGES and not _reads(c)), key=lambda c: ORDER[c.method])
+    reads = [c for c in calls if _reads(c)]
+    changes = [_change(c) for c in writes]
+    if writes:
+        for asked in reads:
+            await _rehearse(asked, writes, perform)
+    answers = dict(zip(map(id, writes), _answers(writes, await call.records.commit(changes))))
+    for asked in reads:
+        answers[id(asked)] = await _read(asked, perform, bool(writes))
+    return [(c, answers[id(c)]) for c in calls]
+
+
+def _reads(call: Call) -> bool:
+    return call.method in ("GET", "HEAD") or call.target.shape.endswith("s")
+
+
+def _once(calls: list[Call]) -> None:
+    """Errors: Invalid where two entries name one resource or have one fullUrl."""
+    named: dict[str, str] = {}
+    for call in calls:
+        names = [f"{call.target.type}/{call.target.id}"] if call.method in ("PUT", "PATCH", "DELETE") and call.target.id else []
+        names += [call.url] if call.url and not _reads(call) and call.method != "DELETE" else []
+        for name in names:
+            if name in named:
+                raise Invalid(f"{named[name]} and {call.place} are both {name}: a resource stands in a transaction once.", expression=call.place)
+        named |= dict.fromkeys(names, call.place)
+
+
+def _change(call: Call):
+    try:
+        if call.target.operation:
+            raise NotAllowed(f"The operation ${call.target.operation} is not done inside a transaction.", expression="request.url")
+        change = write.CHANGES[call.method](call)
+    except Failure as failure:
+        raise failure.at(call.place)
+    change.url, change.place = call.url, call.place
+    return change
+
+
+def _answers(writes: list[Call], done: list[Done]) -> list[Answer]:
+    return [write.written(call, result) for call, result in zip(writes, done)]
+
+
+async def _rehearse(call: Call, writes: list[Call], perform: Callable) -> None:
+    """Fails as the read will; one of a resource that the transaction itself brings cannot be told yet."""
+    brings = {c.target[:3] for c in writes if c.method == "PUT" and c.target.id}
+    removes = {c.target[:3] for c in writes if c.method == "DELETE" and c.target.id}
+    try:
+        if call.target[:3] in removes:
+            raise Deleted(f"{call.target.path} is deleted by this transaction.")
+        await perform(call)
+    except (Absent, Deleted) as failure:
+        if call.target[:3] not in brings:
+            raise failure.at(call.place)
+    except Failure as failure:
+        raise failure.at(call.place)
+
+
+async def _read(call: Call, perform: Callable, late: bool) -> Answer:
+    """The answer of a read; `late` where the changes are done and nothing can be refused any more."""
+    try:
+        return await perform(call)
+    except Failure as failure:
+        if late:
+            return respond.failed(failure)
+        raise failure.at(call.place)

@@ -1,0 +1,118 @@
+"""history of a resource, a type, the system. http://hl7.org/fhir/R4/http.html#history"""
+import pytest
+
+from tests.rest.conftest import patient
+
+
+async def three(client):
+    await client.put("Patient/a", json=patient(id="a", gender="male"))
+    await client.put("Patient/a", json=patient(id="a", gender="female"))
+    await client.delete("Patient/a")
+
+
+async def pages(client, address) -> list[list[dict]]:
+    found = []
+    while address:
+        answer = await client.get(address)
+        assert answer.status_code == 200, answer.text
+        found.append(answer.json().get("entry", []))
+        address = {link["relation"]: link["url"] for link in answer.json()["link"]}.get("next")
+    return found
+
+
+async def test_versions_come_newest_first_with_what_was_done(client):
+    await three(client)
+    bundle = (await client.get("Patient/a/_history")).json()
+    assert bundle["resourceType"] == "Bundle" and bundle["type"] == "history"
+    assert [e["request"]["method"] for e in bundle["entry"]] == ["DELETE", "PUT", "PUT"]
+    assert [e["request"]["url"] for e in bundle["entry"]] == ["Patient/a"] * 3
+    assert "resource" not in bundle["entry"][0]
+    assert [e["resource"]["meta"]["versionId"] for e in bundle["entry"][1:]] == ["2", "1"]
+    for each in bundle["entry"]:
+        assert each["fullUrl"] == "http://test/fhir/Patient/a"
+        assert each["response"]["lastModified"] and each["response"]["status"][:3].isdigit() and each["response"]["etag"]
+
+
+async def test_a_created_resource_stands_as_post_to_its_type(client):
+    await client.post("Patient", json=patient())
+    each, = (await client.get("Patient/_history")).json()["entry"]
+    assert each["request"] == {"method": "POST", "url": "Patient"} and each["response"]["status"].startswith("201")
+
+
+async def test_type_and_system_histories_hold_their_resources(client):
+    await three(client)
+    await client.put("Organization/o", json={"resourceType": "Organization", "id": "o", "name": "O"})
+    assert len((await client.get("Patient/_history")).json()["entry"]) == 3
+    assert len((await client.get("Organization/_history")).json()["entry"]) == 1
+    assert len((await client.get("_history")).json()["entry"]) == 4
+    assert "entry" not in (await client.get("Practitioner/_history")).json()
+
+
+async def test_a_history_is_paged_without_loss_while_others_write(client):
+    for n in range(5):
+        await client.put("Patient/a", json=patient(id="a", birthDate=f"200{n}-01-01"))
+    first = (await client.get("Patient/a/_history?_count=2")).json()
+    assert [e["resource"]["meta"]["versionId"] for e in first["entry"]] == ["5", "4"]
+    await client.put("Patient/a", json=patient(id="a", birthDate="2009-01-01"))
+    next = {link["relation"]: link["url"] for link in first["link"]}["next"]
+    assert next.startswith("http://test/fhir/Patient/a/_history?_cursor=")
+    rest = [e["resource"]["meta"]["versionId"] for page in await pages(client, next) for e in page]
+    assert rest == ["3", "2", "1"]
+
+
+async def test_since_keeps_what_came_at_or_after(client):
+    await client.put("Patient/a", json=patient(id="a"))
+    second = (await client.put("Patient/a", json=patient(id="a", gender="male"))).json()["meta"]["lastUpdated"]
+    found = (await client.get("Patient/a/_history", params={"_since": second})).json()
+    assert "2" in [e["resource"]["meta"]["versionId"] for e in found["entry"]]
+    assert "entry" not in (await client.get("Patient/a/_history", params={"_since": "2999-01-01T00:00:00Z"})).json()
+
+
+async def test_at_keeps_what_was_current_then(client):
+    await three(client)
+    assert "entry" not in (await client.get("Patient/a/_history", params={"_at": "2001-01-01"})).json()
+    now = (await client.get("Patient/a/_history", params={"_at": "2999-01-01"})).json()
+    assert [e["request"]["method"] for e in now["entry"]] == ["DELETE"]
+
+
+@pytest.mark.parametrize("query", ["_since=yesterday", "_since=2001-01-01T00:00:00Z&_since=2001-01-01T00:00:00Z", "_at=x", "_count=-1", "_count=x", "_count=1&_count=1",
+                                   "gender=male", "_list=x", "_cursor=nonsense", "_summary=count"])
+async def test_a_bad_parameter_is_400(client, query):
+    await three(client)
+    for address in ("Patient/a/_history", "Patient/_history", "_history"):
+        assert (await client.get(f"{address}?{query}")).status_code == 400
+
+
+async def test_the_history_of_nothing_is_404(client):
+    assert (await client.get("Patient/a/_history")).status_code == 404
+    assert (await client.get("Nothing/_history")).status_code == 404
+
+
+async def test_a_history_is_viewed_in_part_on_every_page(client):
+    for n in range(3):
+        await client.put("Patient/a", json=patient(id="a", gender="male", birthDate=f"200{n}-01-01"))
+    found = await pages(client, "Patient/a/_history?_elements=birthDate&_count=2")
+    assert [len(page) for page in found] == [2, 1]
+    for each in [e for page in found for e in page]:
+        assert "birthDate" in each["resource"] and "gender" not in each["resource"]
+
+
+async def test_the_self_link_tells_what_was_asked(client):
+    await three(client)
+    links = {link["relation"]: link["url"] for link in (await client.get("Patient/a/_history?_count=10")).json()["link"]}
+    assert links == {"self": "http://test/fhir/Patient/a/_history?_count=10"}
+
+
+async def test_a_page_link_works_at_its_own_address_only(client):
+    await three(client)
+    first = (await client.get("Patient/a/_history?_count=1")).json()
+    next = {link["relation"]: link["url"] for link in first["link"]}["next"]
+    await client.put("Patient/b", json=patient(id="b"))
+    assert (await client.get(next.replace("Patient/a/", "Patient/b/"))).status_code == 400
+    assert (await client.get(next.replace("/a/_history", ""))).status_code == 400
+
+
+async def test_head_of_a_history(client):
+    await three(client)
+    head = await client.head("Patient/a/_history")
+    assert head.status_code == 200 and head.content == b"" and int(head.headers["content-length"]) > 100

@@ -1,0 +1,161 @@
+"""search by GET and POST, on a type, the system, a compartment: what the door does; what is found is the search's own tests' matter.
+
+http://hl7.org/fhir/R4/http.html#search
+"""
+import pytest
+
+from tests.rest.conftest import issue, patient
+
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+
+
+async def ward(client):
+    """Two patients, an observation of each, an encounter of the first."""
+    for id, gender in (("a", "male"), ("b", "female")):
+        await client.put(f"Patient/{id}", json=patient(id=id, gender=gender, birthDate="2001-01-01"))
+        await client.put(f"Observation/o{id}", json={"resourceType": "Observation", "id": f"o{id}", "status": "final", "code": {"coding": [{"system": "urn:c", "code": "x"}]},
+                                                      "subject": {"reference": f"Patient/{id}"}})
+    await client.put("Encounter/e", json={"resourceType": "Encounter", "id": "e", "status": "finished", "class": {"code": "AMB"}, "subject": {"reference": "Patient/a"}})
+
+
+def found(answer) -> list[str]:
+    assert answer.status_code == 200, answer.text
+    return sorted(f"{e['resource']['resourceType']}/{e['resource']['id']}" for e in answer.json().get("entry", []) if e["search"]["mode"] != "outcome")
+
+
+def links(answer) -> dict[str, str]:
+    return {link["relation"]: link["url"] for link in answer.json()["link"]}
+
+
+async def test_a_search_gives_a_searchset_with_total_and_self_link(client):
+    await ward(client)
+    answer = await client.get("Patient?gender=male")
+    bundle = answer.json()
+    assert bundle["resourceType"] == "Bundle" and bundle["type"] == "searchset" and bundle["total"] == 1
+    assert bundle["entry"][0]["fullUrl"] == "http://test/fhir/Patient/a" and bundle["entry"][0]["search"] == {"mode": "match"}
+    assert links(answer) == {"self": "http://test/fhir/Patient?gender=male"}
+
+
+async def test_a_search_that_finds_nothing_has_no_entries(client):
+    bundle = (await client.get("Patient?gender=male")).json()
+    assert bundle["total"] == 0 and "entry" not in bundle
+
+
+async def test_a_search_by_post_takes_form_and_address_together(client):
+    await ward(client)
+    assert found(await client.post("Patient/_search", content="gender=male", headers=FORM)) == ["Patient/a"]
+    assert found(await client.post("Patient/_search?gender=female", content="birthdate=2001-01-01", headers=FORM)) == ["Patient/b"]
+    assert found(await client.post("Patient/_search", content="", headers=FORM)) == ["Patient/a", "Patient/b"]
+    assert found(await client.post("_search", content="_type=Patient,Encounter&_id=a,e", headers=FORM)) == ["Encounter/e", "Patient/a"]
+    assert found(await client.post("Patient/a/Observation/_search", content="code=x", headers=FORM)) == ["Observation/oa"]
+
+
+async def test_the_next_page_of_a_search_by_post_is_a_get_that_names_nobody(client):
+    await ward(client)
+    first = await client.post("Patient/_search", content="birthdate=2001-01-01&_count=1", headers=FORM)
+    next = links(first)["next"]
+    assert next.startswith("http://test/fhir/Patient?_cursor=") and "2001" not in next
+    assert sorted(found(first) + found(await client.get(next))) == ["Patient/a", "Patient/b"]
+
+
+@pytest.mark.parametrize("media", ["application/fhir+json", "text/plain", "multipart/form-data; boundary=x", "application/x-www-form-urlencoded; charset=gbk"])
+async def test_a_search_by_post_takes_forms_only(client, media):
+    assert (await client.post("Patient/_search", content="gender=male", headers={"Content-Type": media})).status_code == 415
+
+
+async def test_a_search_of_the_system_takes_types(client):
+    await ward(client)
+    assert found(await client.get("?_type=Patient")) == ["Patient/a", "Patient/b"]
+    assert found(await client.get("?_type=Patient,Observation&_id=a,ob")) == ["Observation/ob", "Patient/a"]
+    assert (await client.get("?_type=Nothing")).status_code == 400
+    assert (await client.get("Patient?_type=Patient")).status_code == 400
+
+
+async def test_a_compartment_holds_what_concerns_it(client):
+    await ward(client)
+    assert found(await client.get("Patient/a/Observation")) == ["Observation/oa"]
+    assert found(await client.get("Patient/a/Observation?code=y")) == []
+    assert found(await client.get("Patient/a/*")) == ["Encounter/e", "Observation/oa"]
+    assert links(await client.get("Patient/a/*?_count=1"))["self"] == "http://test/fhir/Patient/a/*?_count=1"
+
+
+async def test_what_is_no_compartment_or_no_part_of_one_is_refused(client):
+    await ward(client)
+    assert (await client.get("Observation/oa/Patient")).status_code in (400, 404)
+    assert (await client.get("Patient/a/StructureDefinition")).status_code in (400, 404)
+    assert (await client.get("Patient/a/Nothing")).status_code == 404
+
+
+async def test_pages_follow_each_other_without_loss(client):
+    for n in range(7):
+        await client.put(f"Patient/p{n}", json=patient(id=f"p{n}"))
+    answer, seen = await client.get("Patient?_count=3"), []
+    while True:
+        seen += found(answer)
+        await client.post("Patient", json=patient())
+        if "next" not in links(answer):
+            break
+        answer = await client.get(links(answer)["next"])
+    assert sorted(seen) == [f"Patient/p{n}" for n in range(7)]
+
+
+@pytest.mark.parametrize("query", ["colour=red", "gender:loud=male", "birthdate=x", "_count=x", "_sort=colour", "_include=colour", "_total=all", "_summary=x",
+                                   "_elements=colour", "_cursor=nonsense", "_explain=maybe", "gender=%00", "%FF=x", "gender=%FF", "_has:x=y", "a.b.c=d"])
+async def test_what_is_not_known_is_refused_by_default(client, query):
+    answer = await client.get(f"Patient?{query}")
+    assert answer.status_code == 400 and issue(answer)["severity"] == "error", answer.text
+
+
+async def test_lenient_handling_ignores_unknown_parameters_and_says_so(client):
+    await ward(client)
+    answer = await client.get("Patient?colour=red&gender=male", headers={"Prefer": "handling=lenient"})
+    assert found(answer) == ["Patient/a"]
+    notes = [e for e in answer.json()["entry"] if e["search"]["mode"] == "outcome"]
+    assert "colour" in notes[0]["resource"]["issue"][0]["diagnostics"] and notes[0]["resource"]["issue"][0]["severity"] == "warning"
+    assert "colour" not in links(answer)["self"]
+    assert (await client.get("Patient?colour=red", headers={"Prefer": "handling=strict"})).status_code == 400
+
+
+async def test_a_search_is_viewed_in_part(client):
+    await ward(client)
+    for each in (await client.get("Patient?_elements=gender")).json()["entry"]:
+        assert "gender" in each["resource"] and "birthDate" not in each["resource"]
+        assert any(tag["code"] == "SUBSETTED" for tag in each["resource"]["meta"]["tag"])
+    count = (await client.get("Patient?_summary=count")).json()
+    assert count["total"] == 2 and "entry" not in count
+    assert '\n  "type": "searchset"' in (await client.get("Patient?_pretty=true")).text
+
+
+async def test_a_view_lasts_over_pages(client):
+    await ward(client)
+    first = await client.get("Patient?_elements=gender&_count=1&_pretty=true")
+    second = await client.get(links(first)["next"])
+    assert "birthDate" not in second.json()["entry"][0]["resource"] and '\n  "type"' in second.text
+
+
+async def test_included_resources_are_marked(client):
+    await ward(client)
+    entries = (await client.get("Observation?_id=oa&_include=Observation:subject")).json()["entry"]
+    assert {(e["resource"]["id"], e["search"]["mode"]) for e in entries} == {("oa", "match"), ("a", "include")}
+
+
+async def test_a_search_explains_itself(client):
+    await ward(client)
+    entries = (await client.get("Patient?gender=male&_explain=true")).json()["entry"]
+    assert [e["search"]["mode"] for e in entries] == ["match", "outcome"]
+    assert "Patient.gender" in entries[1]["resource"]["issue"][0]["diagnostics"]
+
+
+async def test_head_of_a_search(client):
+    await ward(client)
+    head = await client.head("Patient?gender=male")
+    assert head.status_code == 200 and head.content == b"" and head.headers["content-type"].startswith("application/fhir+json")
+
+
+async def test_too_many_parameters_are_refused(client):
+    assert (await client.get("Patient?" + "&".join(f"_id=x{n}" for n in range(1001)))).status_code == 400
+
+
+async def test_a_search_of_an_unknown_type_is_404(client):
+    assert (await client.get("Nothing?_id=a")).status_code == 404
+    assert (await client.post("Nothing/_search", content="_id=a", headers=FORM)).status_code == 404
