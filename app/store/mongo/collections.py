@@ -190,9 +190,10 @@ class Accesses(Document):
 
 
 class Commits(Document):
-    """The commits that landed; running ones are in `running`, and no new one takes a number up to that of the mark `horizon`."""
+    """The commits that landed, and those that never will (void)."""
 
     number = IntField(primary_key=True)
+    void = BooleanField()
     meta = {"collection": "commits", "auto_create_index": False}
 
 
@@ -205,7 +206,7 @@ class Running(Document):
 
 
 class Marks(Document):
-    """Numbers of the whole store."""
+    """Numbers of the whole store: no commit begins with a number up to `horizon`."""
 
     key = StringField(primary_key=True)
     number = IntField()

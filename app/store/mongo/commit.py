@@ -38,6 +38,10 @@ class Clash(Exception):
     """Another commit was quicker: run it again."""
 
 
+class Doubt(errors.Unavailable):
+    """Whether a commit landed could not be learned."""
+
+
 class Tx:
     """One commit in the making, see app.store.base.Tx.
 
@@ -100,8 +104,6 @@ class Tx:
             await self._accesses()
         if last and self.number:
             await self.db.commits.insert_one({"_id": self.number}, session=self.session)
-            if (await self.db.running.delete_one({"_id": self.number}, session=self.session)).deleted_count != 1:
-                raise Clash
 
     async def _claims(self) -> None:
         claims, self.claims = self.claims, dict.fromkeys(self.claims)
@@ -229,10 +231,20 @@ class Commits:
                     await tx.send(last=True)
                     if session is not None and not await self._landed(session, tx.number):
                         raise Clash
+            except Doubt:
+                raise
             except BaseException:
                 await self._give_up(session, tx.number)
                 raise
-            return result
+        if tx.number:
+            await self._done(tx.number)
+        return result
+
+    async def _done(self, number: int) -> None:
+        try:
+            await self.numbers.forget(number)
+        except PyMongoError:
+            pass  # it is done; its note is dropped when it is old
 
     @asynccontextmanager
     async def _session(self):
@@ -259,7 +271,7 @@ class Commits:
             self.large.release()
 
     async def _landed(self, session, number: int) -> bool:
-        """Commits; where the answer is lost, asks until it is known. False: it did not, and never will."""
+        """Commits; where the answer is lost, asks until it is known. False: it did not land, and never will."""
         limit = time.monotonic() + DOUBT
         while True:
             try:
@@ -268,17 +280,15 @@ class Commits:
             except PyMongoError as error:
                 if not number:
                     return True  # it only read
-                if isinstance(error, OperationFailure) and not error.has_error_label("UnknownTransactionCommitResult"):
-                    return await self._noted(number)
+                try:
+                    if _ended(error):
+                        await self.numbers.settle(number)
+                        return await self.numbers.landed(number)
+                except PyMongoError:
+                    pass
                 if time.monotonic() > limit:
-                    raise errors.Unavailable("The database was lost while this was being committed: whether it was done is not known. Look before you try again.") from error
-            await asyncio.sleep(0.2 * random.random())
-
-    async def _noted(self, number: int) -> bool:
-        try:
-            return await self.db.commits.find_one({"_id": number}) is not None
-        except PyMongoError as error:
-            raise errors.Unavailable("The database was lost while this was being committed: whether it was done is not known. Look before you try again.") from error
+                    raise Doubt("The database was lost while this was being committed: whether it was done is not known. Look before you try again.") from error
+            await asyncio.sleep(0.1 + 0.2 * random.random())
 
     async def _give_up(self, session, number: int) -> None:
         try:
@@ -288,6 +298,11 @@ class Commits:
                 await self.numbers.forget(number)
         except PyMongoError:
             pass  # the server ends the transaction by itself, and its note is dropped when it is old
+
+
+def _ended(error: PyMongoError) -> bool:
+    """The server has said that the transaction is over without a commit."""
+    return isinstance(error, OperationFailure) and not error.has_error_label("UnknownTransactionCommitResult")
 
 
 def conflict(error: Exception) -> bool:

@@ -3,7 +3,8 @@
 A commit first notes its number in `running` and then looks at the mark `horizon`; a number that is not beyond it is given up for a later
 one. Whoever asks for the newest number first moves the horizon there and then looks at `running`. So either the asker sees the commit
 that is under way and answers with less, or the commit sees the horizon and goes beyond it: nothing appears later up to a number once given.
-The note in `running` is removed by the commit's own transaction: who removes it from outside makes that transaction fail.
+The transaction of a commit notes its number in `commits`. Whoever takes a running commit for dead notes that number there first, as void:
+either finds the other's note, so that a commit lands or is dropped, never both.
 """
 from __future__ import annotations
 
@@ -54,8 +55,20 @@ class Numbers:
             await self.forget(number)
 
     async def forget(self, number: int) -> None:
-        """Gives a number up: its commit cannot land any more."""
+        """The commit of this number has landed, or never will."""
         await self.db.running.delete_one({"_id": number})
+
+    async def landed(self, number: int) -> bool:
+        """The commit of this number landed."""
+        return await self.db.commits.find_one({"_id": number, "void": None}) is not None
+
+    async def settle(self, number: int) -> None:
+        """Sees to it that the commit of this number, if it has not landed, never does."""
+        try:
+            await self.db.commits.insert_one({"_id": number, "void": True})
+        except DuplicateKeyError:
+            pass
+        await self.forget(number)
 
     async def newest(self) -> int:
         """The newest number up to which every commit is there and none will appear."""
@@ -66,14 +79,14 @@ class Numbers:
             if first is None or first["_id"] > top:
                 return top
             if first["at"] < moment() - ABANDONED:
-                await self.forget(first["_id"])
+                await self.settle(first["_id"])
             elif time.monotonic() > limit:
                 return first["_id"] - 1
             else:
                 await asyncio.sleep(0.01)
 
     async def _top(self) -> int:
-        """The largest number that landed, once the horizon is there."""
+        """The largest number that landed (or is void), once the horizon is there."""
         found = await self.db.commits.find_one({}, sort=[("_id", -1)])
         top = found["_id"] if found else 0
         if top > self.horizon:
