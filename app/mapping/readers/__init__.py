@@ -1,1 +1,6 @@
-"""One file a source format: bytes to records with positions."""
+"""Readers: each turns a file of one kind into records with their place in it. READERS names them by the kind that a mapping's source declares."""
+from __future__ import annotations
+
+from app.mapping.readers import csv
+
+READERS = {"csv": csv.Reader}

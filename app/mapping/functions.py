@@ -1,0 +1,248 @@
+"""The named functions of mappings. Each entry of FUNCTIONS makes, from a rule's scope and its arguments, a step `(value, row) -> value`.
+
+An argument's annotation says what it is: `str` a name or text, `int` a whole number, `Given` an expression read from each record.
+A step sees no empty value, but for those in ON_NOTHING. To add a function: write it here and give it its row in the table.
+"""
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import datetime as Datetime
+from functools import lru_cache
+from zoneinfo import ZoneInfo
+
+from app.mapping.chinese import birth, card, check
+from app.mapping.document import Mistake
+from app.mapping.reject import Reject
+
+Given = Callable
+Step = Callable
+PARTS = {"yyyy": r"(?P<year>\d{4})", "MM": r"(?P<month>\d{2})", "dd": r"(?P<day>\d{2})", "HH": r"(?P<hour>\d{2})", "mm": r"(?P<minute>\d{2})",
+         "ss": r"(?P<second>\d{2})"}
+NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?")
+KEEP, REJECT, TEXT = "keep", "reject", "text"
+
+
+def required(scope) -> Step:
+    """Rejects the record when there is no value."""
+    def step(value, row):
+        if value is None:
+            raise Reject("required", "a value is required here")
+        return value
+    return step
+
+
+def default(scope, text: str) -> Step:
+    """`text` where there is no value."""
+    return lambda value, row: text if value is None else value
+
+
+def trim(scope) -> Step:
+    """Without outer spaces, the ideographic one included."""
+    return lambda value, row: value.strip()
+
+
+def upper(scope) -> Step:
+    """In capital letters."""
+    return lambda value, row: value.upper()
+
+
+def pad(scope, width: int) -> Step:
+    """With leading zeros up to `width` characters."""
+    return lambda value, row: value.zfill(width)
+
+
+def prefix(scope, text: str) -> Step:
+    """`text` before the value."""
+    return lambda value, row: text + value
+
+
+def split(scope, separator: str, part: int) -> Step:
+    """The part-th piece (from 1) between separators; nothing where there are fewer."""
+    def step(value, row):
+        pieces = value.split(separator)
+        return pieces[part - 1] if 0 < part <= len(pieces) else None
+    return step
+
+
+def extract(scope, pattern: str) -> Step:
+    """The first group of a regular expression (the whole match without one); nothing where it does not match."""
+    found = _pattern(scope, pattern)
+
+    def step(value, row):
+        match = found.search(value)
+        return match and (match[1] if found.groups else match[0])
+    return step
+
+
+def concat(scope, *values: Given, separator: str = "") -> Step:
+    """The values that are there, joined. It stands at the start of an expression."""
+    return lambda _, row: separator.join(text for value in values if (text := value(row)) is not None) or None
+
+
+def number(scope) -> Step:
+    """A decimal number, its text kept (72.50 stays 72.50)."""
+    def step(value, row):
+        if not NUMBER.fullmatch(value):
+            raise Reject("bad-number", "not a decimal number")
+        return scope.number(value)
+    return step
+
+
+def integer(scope) -> Step:
+    """A whole number."""
+    def step(value, row):
+        if not re.fullmatch(r"-?\d{1,9}", value):
+            raise Reject("bad-number", "not a whole number")
+        return int(value)
+    return step
+
+
+def bool(scope, true: str, false: str) -> Step:  # noqa: A001 - its name in mappings
+    """True for the one text, false for the other; anything else rejects."""
+    def step(value, row):
+        if value not in (true, false):
+            raise Reject("bad-value", f"neither '{true}' nor '{false}'")
+        return value == true
+    return step
+
+
+def date(scope, form: str = "yyyy-MM-dd") -> Step:
+    """A FHIR date, from text of a form such as 'yyyyMMdd'."""
+    read = _form(scope, form)
+    return lambda value, row: read(value).date().isoformat()
+
+
+def datetime(scope, form: str = "yyyy-MM-dd HH:mm:ss") -> Step:
+    """A FHIR dateTime in the source's zone, from text of a form such as 'yyyyMMddHHmmss'."""
+    read, zone = _form(scope, form), scope.zone
+    return lambda value, row: read(value).isoformat() + _offset(zone, read(value))
+
+
+def quantity(scope, unit: str, code: str = "") -> Step:
+    """A Quantity in UCUM: `unit` is what people read, `code` the UCUM code (the same where it is left out)."""
+    step = number(scope)
+    rest = {"unit": unit, "system": "http://unitsofmeasure.org", "code": code or unit}
+    return lambda value, row: {"value": step(value, row), **rest}
+
+
+def code(scope, table: str, unmapped: str = REJECT) -> Step:
+    """The target code of a code table."""
+    codes = {source: row.target_code for source, row in scope.table(table).by_code.items() if row.target_code}
+    _policy(scope, unmapped, {REJECT, KEEP})
+
+    def step(value, row):
+        return codes.get(value) or _unmapped(row, table, unmapped, value, None)
+    return step
+
+
+def coding(scope, table: str, display: Given | None = None, unmapped: str = KEEP) -> Step:
+    """The target Coding of a code table; in a list the source's Coding stands beside it. An unmapped code is kept as the source's Coding,
+    rejected, or (`text`) left out."""
+    source = scope.table(table)
+    _policy(scope, unmapped, {REJECT, KEEP, TEXT})
+
+    def own(value, row, name):
+        return {"system": source.system, "code": value, **({"display": name} if name else {})}
+
+    def step(value, row):
+        concept, name = source.by_code.get(value), display(row) if display else None
+        if concept is None or not concept.target_code:
+            found = _unmapped(row, table, unmapped, value, name)
+            return own(found, row, name or (concept and concept.source_display)) if found else None
+        target = {"system": concept.target_system, "code": concept.target_code}
+        if concept.target_display:
+            target["display"] = concept.target_display
+        return [target, own(value, row, name or concept.source_display)] if scope.many else target
+    return step
+
+
+def ref(scope, resource: str, *key: Given) -> Step:
+    """A Reference to a resource of this mapping, by the values of its business key (its own key where none are given)."""
+    return scope.reference(resource, key)
+
+
+def idcard_birth(scope) -> Step:
+    """The birth date in an identity card's number (GB 11643-1999); nothing where there is none."""
+    return lambda value, row: birth(value)
+
+
+def idcard_sex(scope) -> Step:
+    """The administrative gender in an identity card's number: odd male, even female; nothing where the number is wrong."""
+    return lambda value, row: None if check(value) else ("male" if int(card(value)[16]) % 2 else "female")
+
+
+def check_idcard(scope, otherwise: str = REJECT) -> Step:
+    """An identity card's number in its normal form. A wrong one rejects; with `warn` it is left out, and counted."""
+    _policy(scope, otherwise, {REJECT, "warn"})
+
+    def step(value, row):
+        wrong = check(value)
+        if not wrong:
+            return card(value)
+        if otherwise == REJECT:
+            raise Reject("bad-identifier", wrong)
+        row.warn("bad-identifier")
+    return step
+
+
+def mask(scope, keep: int) -> Step:
+    """All but the last `keep` characters as `*`."""
+    return lambda value, row: "*" * max(0, len(value) - keep) + value[-keep:] if keep else "*" * len(value)
+
+
+FUNCTIONS: dict[str, Callable[..., Step]] = {
+    "required": required, "default": default, "trim": trim, "upper": upper, "pad": pad, "prefix": prefix, "split": split, "extract": extract,
+    "concat": concat, "number": number, "integer": integer, "bool": bool, "date": date, "datetime": datetime, "instant": datetime,
+    "quantity": quantity, "code": code, "coding": coding, "ref": ref, "idcard_birth": idcard_birth, "idcard_sex": idcard_sex,
+    "check_idcard": check_idcard, "mask": mask,
+}
+ON_NOTHING = {"required", "default", "concat", "ref"}
+"""Functions that also see an empty value."""
+SOURCES = {"concat", "ref"}
+"""Functions that start an expression: they read the record through their arguments."""
+
+
+def _policy(scope, word: str, known: set[str]) -> None:
+    if word not in known:
+        raise Mistake(scope.place, f"'{word}' is none of {', '.join(sorted(known))}")
+
+
+def _unmapped(row, table: str, policy: str, value: str, name: str | None) -> str | None:
+    row.unmapped.append((table, value, name or ""))
+    if policy == REJECT:
+        raise Reject("unmapped-code", f"the code table {table} does not hold this code")
+    return value if policy == KEEP else None
+
+
+def _pattern(scope, pattern: str):
+    try:
+        return re.compile(pattern)
+    except re.error as error:
+        raise Mistake(scope.place, f"'{pattern}' is no regular expression ({error})") from None
+
+
+def _form(scope, form: str) -> Callable[[str], Datetime]:
+    pattern, rest = "", form
+    while rest:
+        part = next((part for part in PARTS if rest.startswith(part)), None)
+        pattern += PARTS[part] if part else re.escape(rest[0])
+        rest = rest[len(part or rest[0]):]
+    if "<year>" not in pattern or pattern.count("<day>") != 1 or "<month>" not in pattern:
+        raise Mistake(scope.place, f"'{form}' is no form of a date; it is made of {' '.join(PARTS)} and signs")
+    match, message = re.compile(pattern, re.ASCII).fullmatch, f"not a date of the form {form}"
+
+    @lru_cache(maxsize=4096)
+    def read(value: str) -> Datetime:
+        found = match(value)
+        try:
+            return Datetime(**{name: int(digits) for name, digits in found.groupdict().items()})
+        except (AttributeError, ValueError):
+            raise Reject("bad-date", message) from None
+    return read
+
+
+def _offset(zone: ZoneInfo, moment: Datetime) -> str:
+    text = moment.replace(tzinfo=zone).strftime("%z")
+    return f"{text[:3]}:{text[3:5]}"
+

@@ -1,0 +1,32 @@
+"""Text of exports: strict decoding, with the place of the byte that fails, and characters that older tables kept in the private use area.
+
+GB 18030-2000 put 24 characters into the private use area that later editions encode; Python's codec follows the older table.
+https://encoding.spec.whatwg.org/#gb18030-decoder
+"""
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from app.mapping.reject import Reject
+
+MOVED = {
+    "\ue78d": "\ufe10", "\ue78e": "\ufe12", "\ue78f": "\ufe11", "\ue790": "\ufe13", "\ue791": "\ufe14", "\ue792": "\ufe15", "\ue793": "\ufe16",
+    "\ue794": "\ufe17", "\ue795": "\ufe18", "\ue796": "\ufe19", "\ue7c7": "\u1e3f", "\ue816": "\U00020087", "\ue817": "\U00020089",
+    "\ue818": "\U000200cc", "\ue81e": "\u9fb4", "\ue826": "\u9fb5", "\ue82b": "\u9fb6", "\ue82c": "\u9fb7", "\ue831": "\U000215d7",
+    "\ue832": "\u9fb8", "\ue83b": "\U0002298f", "\ue843": "\u9fb9", "\ue854": "\u9fba", "\ue855": "\U000241fe", "\ue864": "\u9fbb",
+}
+_MOVED = str.maketrans(MOVED)
+
+
+def decode(raw: bytes, encoding: str, column: Callable[[str], str]) -> str:
+    """The text of a record. `column` names the column from the text before a byte. Errors: Reject `encoding` with that column."""
+    try:
+        return raw.decode(encoding)
+    except UnicodeDecodeError as error:
+        where = column(raw[:error.start].decode(encoding))
+        raise Reject("encoding", f"byte 0x{raw[error.start]:02X} at offset {error.start} of the record is not {encoding.upper()}", where) from None
+
+
+def private_use(text: str) -> str:
+    """The text with moved characters at their present places."""
+    return text.translate(_MOVED)

@@ -1,0 +1,453 @@
+"""Mappings compiled: a YAML file that has its output's shape, values as pipe expressions, becomes closures from a record to resources.
+
+A mapping knows no server, no clock and no secret: `Mapping.apply(Row(values, ids))` is all of it.
+"""
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from hashlib import sha256
+from pathlib import Path
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+from app.fhir.json import Number
+from app.mapping import expression as tree
+from app.mapping.document import List, Map, Mistake, Text, load, place, shown
+from app.mapping.functions import FUNCTIONS, ON_NOTHING, SOURCES
+from app.mapping.reject import Reject
+from app.mapping.shape import Shape, shape
+from app.mapping.tables import Table
+from app.mapping.tables import load as load_table
+
+MAPPING = ("mapping", "version", "title", "source", "columns", "skip", "resources")
+SITE = ("site", "title", "organization", "prefix", "systems")
+DIRECTIVES = ("type", "key", "write", "when", "newer_by", "must_match")
+WRITES = ("upsert", "create")
+ENCODINGS = ("gb18030", "utf-8")
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """Whose exports these are: the organisation that writes them, what its ids start with, and its systems (`$name` in mappings)."""
+    name: str
+    organization: str
+    prefix: str
+    systems: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """How the export is written: kind, encoding, field delimiter, what stands for no value, and the zone of its times."""
+    kind: str
+    encoding: str
+    delimiter: str
+    null: frozenset[str]
+    zone: ZoneInfo
+
+
+class Row:
+    """A record on its way through the rules: values in the mapping's column order (None for empty), and what the rules noticed."""
+
+    __slots__ = ("values", "ids", "unmapped", "warnings")
+
+    def __init__(self, values: list[str | None], ids: Callable):
+        self.values, self.ids = values, ids
+        self.unmapped: list[tuple[str, str, str]] = []
+        self.warnings: list[str] = []
+
+    def warn(self, code: str) -> None:
+        self.warnings.append(code)
+
+
+class Made(NamedTuple):
+    """A resource that a record gives: `rule` is its name in the mapping; `newer_by` a dateTime or None."""
+    rule: str
+    resource: dict
+    write: str
+    must_match: tuple[str, ...]
+    newer_by: str | None
+    place: str
+
+
+class Part(NamedTuple):
+    """A compiled value: `run(row)`, and whether it depends on the record."""
+    run: Callable[[Row], object]
+    dynamic: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A resource of a mapping, compiled."""
+    name: str
+    type: str
+    write: str
+    must_match: tuple[str, ...]
+    when: Callable[[Row], bool] | None
+    newer_by: Callable[[Row], object] | None
+    elements: tuple[tuple[str, Callable], ...]
+    place: str
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """What a resource is identified by: its type, its namespace, and the expressions of its parts."""
+    type: str
+    namespace: str
+    parts: tuple[Callable, ...]
+    columns: tuple[str, ...]
+    place: str
+
+    def id(self, row: Row, parts: tuple[Callable, ...] = ()) -> str | None:
+        """The id that the record gives, by other expressions where given; None when a part is empty."""
+        values = tuple([part(row) for part in parts or self.parts])
+        return None if None in values else row.ids(self.type, self.namespace, values)
+
+    def missing(self, row: Row) -> str:
+        """The column of the first part that is empty."""
+        return next((column for part, column in zip(self.parts, self.columns) if part(row) is None), "")
+
+
+@dataclass(frozen=True, slots=True)
+class Mapping:
+    """A compiled mapping. `hash` covers its file, its site and its code tables; `unread` are expected columns that no rule reads."""
+    name: str
+    version: str
+    hash: str
+    site: Site
+    source: Source
+    columns: tuple[str, ...]
+    ignored: tuple[str, ...]
+    skips: tuple[tuple[Callable, str], ...]
+    keys: dict[str, Key]
+    templates: tuple[Template, ...]
+    tables: dict[str, Table] = field(default_factory=dict)
+    unread: tuple[str, ...] = ()
+
+    def skip(self, row: Row) -> str:
+        """Why this record gives nothing by intent, or the empty string."""
+        return next((why for test, why in self.skips if test(row)), "")
+
+    def apply(self, row: Row) -> list[Made]:
+        """The resources of a record, ids included, in the mapping's order. Errors: Reject."""
+        return [self._made(template, row) for template in self.templates if template.when is None or template.when(row)]
+
+    def _made(self, template: Template, row: Row) -> Made:
+        key = self.keys[template.name]
+        id = key.id(row)
+        if id is None:
+            raise Reject("identity-missing", f"a part of the key of '{template.name}' is empty", key.missing(row), key.place)
+        resource = {"resourceType": template.type, "id": id}
+        for name, run in template.elements:
+            if (value := run(row)) is not None:
+                resource[name] = value
+        return Made(template.name, resource, template.write, template.must_match, template.newer_by and template.newer_by(row), template.place)
+
+
+def compile(path: Path) -> Mapping:  # noqa: A001 - the house's word
+    """The mapping in `path`, with `site.yaml` beside it and code tables in `tables/` there and one folder up. Errors: Mistake (file:line)."""
+    document, site = load(path).only(MAPPING), load(path.parent / "site.yaml").only(SITE)
+    return _Compiler(path, document, _site(site)).mapping()
+
+
+def _site(node: Map) -> Site:
+    organization = _need(node, "organization")
+    return Site(_need(node, "site"), organization, node.get("prefix", f"{organization}-"), dict(node.get("systems", {})))
+
+
+def _need(node: Map, name: str):
+    if name not in node:
+        raise Mistake(node.place, f"'{name}' is missing")
+    return node[name]
+
+
+def _source(node: Map) -> Source:
+    node.only(("kind", "encoding", "delimiter", "null", "zone"))
+    kind, encoding, zone = _need(node, "kind"), _need(node, "encoding").lower(), _need(node, "zone")
+    if kind != "csv":
+        raise Mistake(kind.place, f"a source of kind '{kind}' cannot be read; known is csv")
+    if encoding not in ENCODINGS:
+        raise Mistake(node["encoding"].place, f"encoding '{encoding}' is none of {', '.join(ENCODINGS)}")
+    delimiter = {"tab": "\t"}.get(node.get("delimiter", ","), node.get("delimiter", ","))
+    if len(delimiter) != 1 or delimiter in "\"'\r\n ":
+        raise Mistake(place(delimiter, node.place), "delimiter is one character, or 'tab'")
+    return Source(kind, encoding, str(delimiter), frozenset({"", *node.get("null", [])}), _zone(zone))
+
+
+def _zone(name: Text) -> ZoneInfo:
+    try:
+        return ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        raise Mistake(name.place, f"'{name}' is no time zone (such as Asia/Shanghai)") from None
+
+
+class _Compiler:
+    def __init__(self, path: Path, document: Map, site: Site):
+        self.path, self.document, self.site = path, document, site
+        self.source = _source(_need(document, "source"))
+        columns = _need(document, "columns").only(("expect", "ignore"))
+        self.columns = {str(name): at for at, name in enumerate(_need(columns, "expect"))}
+        self.ignored = tuple(map(str, columns.get("ignore", [])))
+        self.tables: dict[str, Table] = {}
+        self.read: set[str] = set()
+        self.keys: dict[str, Key] = {}
+
+    def mapping(self) -> Mapping:
+        document, resources = self.document, _need(self.document, "resources")
+        for name, node in resources.items():
+            self.keys[str(name)] = self.key(node)
+        templates = tuple(self.template(str(name), node) for name, node in resources.items())
+        skips = tuple((self.condition(_need(node, "when")), str(_need(node, "why"))) for node in document.get("skip", []))
+        return Mapping(f"{self.site.name}/{_need(document, 'mapping')}", str(_need(document, "version")), self.hash(), self.site, self.source,
+                       tuple(self.columns), self.ignored, skips, self.keys, templates, self.tables,
+                       tuple(name for name in self.columns if name not in self.read))
+
+    def hash(self) -> str:
+        files = [self.path.read_bytes(), (self.path.parent / "site.yaml").read_bytes()]
+        tables = [f"{name}={self.tables[name].hash}".encode() for name in sorted(self.tables)]
+        return sha256(b"\n".join([sha256(raw).hexdigest().encode() for raw in files] + tables)).hexdigest()
+
+    def template(self, name: str, node: Map) -> Template:
+        kind = str(_need(node, "type"))
+        write = node.get("write", "upsert")
+        if write not in WRITES:
+            raise Mistake(write.place, f"write is one of {', '.join(WRITES)}")
+        about = shape(kind, node["type"].place)
+        elements = tuple((element.lstrip("."), self.value(child, about.child(element.lstrip("."), element.place)).run)
+                         for element, child in node.items() if element not in DIRECTIVES)
+        return Template(name, kind, str(write), tuple(map(str, node.get("must_match", []))), self.condition(node["when"]) if "when" in node else None,
+                        self.given(node["newer_by"]) if "newer_by" in node else None, elements, node["type"].place)
+
+    def key(self, node: Map) -> Key:
+        key = _need(node, "key")
+        if not isinstance(key, List) or len(key) < 2 or any(not part.startswith("=") for part in key[1:]):
+            raise Mistake(place(key, node.place), "key is a namespace and one or more expressions: [visit, = COLUMN]")
+        return Key(str(_need(node, "type")), f"{self.site.name}/{key[0]}", tuple(self.given(part) for part in key[1:]),
+                   tuple(next(iter(tree.paths(tree.expression(part[1:], part.place))), "") for part in key[1:]), key.place)
+
+    def value(self, node, about: Shape, many: bool = False) -> Part:
+        if isinstance(node, Map) and set(node) == {"when"} and isinstance(node["when"], List):
+            return self.choice(node, about)
+        if isinstance(node, List):
+            return self.list(node, about.listed(node.place))
+        about.single(place(node))
+        if isinstance(node, Map):
+            return self.object(node, about)
+        if node.startswith("="):
+            return Part(self.given(node, many), True)
+        constant = about.constant(self.system(node), node.place)
+        return Part(lambda row: constant, False)
+
+    def system(self, node: Text) -> str:
+        if not node.startswith("$"):
+            return str(node)
+        if node[1:] not in self.site.systems:
+            raise Mistake(node.place, f"site.yaml has no system '{node[1:]}'")
+        return str(self.site.systems[node[1:]])
+
+    def object(self, node: Map, about: Shape) -> Part:
+        when = self.condition(node["when"]) if isinstance(node.get("when"), Text) else None
+        parts = [(str(name), self.value(child, about.child(name, name.place))) for name, child in node.items() if not (name == "when" and when)]
+        dynamic = any(part.dynamic for _, part in parts)
+        runs = tuple((name, part.run, part.dynamic) for name, part in parts)
+        return Part(partial(_object, runs, not dynamic, when), dynamic or when is not None)
+
+    def list(self, node: List, about: Shape) -> Part:
+        parts = [self.value(child, about, many=True) for child in node]
+        return Part(partial(_list, tuple(part.run for part in parts)), any(part.dynamic for part in parts))
+
+    def choice(self, node: Map, about: Shape) -> Part:
+        pairs = []
+        for pair in node["when"]:
+            if not isinstance(pair, List) or len(pair) != 2:
+                raise Mistake(place(pair, node.place), "each choice is [condition, value]; the last may be [else, value]")
+            pairs.append((None if pair[0] == "else" else self.condition(pair[0]), self.value(pair[1], about).run))
+        return Part(partial(_choice, tuple(pairs)), True)
+
+    def given(self, node: Text, many: bool = False) -> Callable[[Row], object]:
+        if not node.startswith("="):
+            raise Mistake(node.place, f"'{node}' is no expression; it begins with '='")
+        return self.run(tree.expression(node[1:], node.place), node.place, many)
+
+    def condition(self, node: Text) -> Callable[[Row], bool]:
+        return self.test(tree.condition(node, node.place), node.place)
+
+    def run(self, node, place: str, many: bool = False) -> Callable[[Row], object]:
+        """The closure of an expression's tree."""
+        if isinstance(node, tree.Value):
+            return lambda row, value=node.value: value
+        if isinstance(node, tree.Path):
+            at = self.column(node.name, place)
+            return lambda row: row.values[at]
+        if isinstance(node, tree.First):
+            return partial(_first, tuple(self.run(option, place, many) for option in node.options))
+        source, calls = (node.source, node.calls) if isinstance(node, tree.Pipe) else (None, (node,))
+        if isinstance(source, tree.Call):
+            source, calls = None, (source, *calls)
+        if source is None and calls[0].name not in SOURCES and calls[0].name in FUNCTIONS:
+            raise Mistake(place, f"'{calls[0].name}' needs a value before it: COLUMN | {calls[0].name}")
+        steps = tuple((self.step(call, place, many), call.name in ON_NOTHING) for call in calls)
+        column = next(iter(tree.paths(node)), "")
+        return partial(_pipe, self.run(source, place) if source is not None else _nothing, steps, column, place)
+
+    def column(self, name: str, place: str) -> int:
+        if name not in self.columns:
+            raise Mistake(place, f"no column '{name}' is expected; columns.expect lists those that rules may read")
+        self.read.add(name)
+        return self.columns[name]
+
+    def step(self, call: tree.Call, place: str, many: bool) -> Callable:
+        if call.name not in FUNCTIONS:
+            raise Mistake(place, f"no function '{call.name}'; known are {', '.join(sorted(FUNCTIONS))}")
+        make = FUNCTIONS[call.name]
+        signature = inspect.signature(make)
+        try:
+            bound = signature.bind(Scope(self, place, many), *call.arguments, **dict(call.named))
+        except TypeError as error:
+            raise Mistake(place, f"{call.name}: {error}") from None
+        for parameter in list(signature.parameters.values())[1:]:
+            if parameter.name in bound.arguments:
+                bound.arguments[parameter.name] = self.arguments(call, parameter, bound.arguments[parameter.name], place)
+        return make(*bound.args, **bound.kwargs)
+
+    def arguments(self, call: tree.Call, parameter: inspect.Parameter, given, place: str):
+        if parameter.kind is parameter.VAR_POSITIONAL:
+            return tuple(self.argument(call, parameter, one, place) for one in given)
+        return self.argument(call, parameter, given, place)
+
+    def argument(self, call: tree.Call, parameter: inspect.Parameter, given, place: str):
+        kind = parameter.annotation
+        if kind.startswith("Given"):
+            return self.run(given, place)
+        if kind == "int":
+            if isinstance(given, tree.Value) and isinstance(given.value, int):
+                return given.value
+            raise Mistake(place, f"{call.name}: '{parameter.name}' is a whole number")
+        if isinstance(given, tree.Path):
+            return given.name
+        if isinstance(given, tree.Value) and isinstance(given.value, (str, int)):
+            return str(given.value)
+        raise Mistake(place, f"{call.name}: '{parameter.name}' is a name or a 'text'")
+
+    def test(self, node, place: str) -> Callable[[Row], bool]:
+        """The closure of a condition's tree."""
+        if isinstance(node, tree.Logic):
+            parts = tuple(self.test(part, place) for part in node.parts)
+            if node.how == "not":
+                return lambda row: not parts[0](row)
+            fold = all if node.how == "and" else any
+            return lambda row: fold(part(row) for part in parts)
+        value = self.run(node.value, place)
+        if isinstance(node, tree.Exists):
+            return lambda row: value(row) is not None
+        return self.comparison(node, value, place)
+
+    def comparison(self, node: tree.Compare, value: Callable, place: str) -> Callable[[Row], bool]:
+        if node.how == "matches":
+            if not isinstance(node.other, tree.Value) or not isinstance(node.other.value, str):
+                raise Mistake(place, "after 'matches' stands a 'regular expression'")
+            match = re.compile(node.other.value).fullmatch
+            return lambda row: (text := value(row)) is not None and match(text) is not None
+        if node.how == "in":
+            if not isinstance(node.other, tree.Value) or not isinstance(node.other.value, tuple):
+                raise Mistake(place, "after 'in' stands a list: ['1', '2']")
+            among = frozenset(map(str, node.other.value))
+            return lambda row: value(row) in among
+        other = self.run(node.other, place)
+        wanted = node.how == "="
+        return lambda row: (value(row) == other(row)) is wanted
+
+    def table(self, name: str, place: str) -> Table:
+        if name not in self.tables:
+            if not re.fullmatch(r"[A-Za-z0-9._-]+", name):
+                raise Mistake(place, f"'{name}' is no name of a code table")
+            folders = (self.path.parent / "tables", self.path.parent.parent / "tables")
+            found = next((folder / f"{name}.csv" for folder in folders if (folder / f"{name}.csv").is_file()), None)
+            if not found:
+                raise Mistake(place, f"no code table {name}.csv in {shown(folders[0])} or {shown(folders[1])}")
+            self.tables[name] = load_table(found)
+        return self.tables[name]
+
+
+class Scope(NamedTuple):
+    """What a function may know while it is compiled: its place, whether its value stands in a list, tables, and the other resources."""
+    compiler: _Compiler
+    place: str
+    many: bool
+
+    @property
+    def zone(self) -> ZoneInfo:
+        return self.compiler.source.zone
+
+    @staticmethod
+    def number(text: str) -> Number:
+        return Number(text)
+
+    def table(self, name: str) -> Table:
+        return self.compiler.table(name, self.place)
+
+    def reference(self, name: str, parts: tuple[Callable, ...]) -> Callable:
+        """The step that gives a Reference to the resource of that name in this mapping; nothing where its key is empty."""
+        keys = self.compiler.keys
+        if name not in keys:
+            raise Mistake(self.place, f"this mapping has no resource '{name}'; it has {', '.join(keys) or 'none before this'}")
+        key = keys[name]
+
+        def step(value, row):
+            id = key.id(row, parts)
+            return id and {"reference": f"{key.type}/{id}"}
+        return step
+
+
+def _nothing(row: Row) -> None:
+    return None
+
+
+def _pipe(source: Callable, steps: tuple, column: str, place: str, row: Row):
+    value = source(row)
+    try:
+        for step, on_nothing in steps:
+            if value is not None or on_nothing:
+                value = step(value, row)
+                if value == "":
+                    value = None
+    except Reject as reject:
+        raise reject.at(column, place)
+    return value
+
+
+def _first(options: tuple, row: Row):
+    for option in options:
+        if (value := option(row)) is not None:
+            return value
+    return None
+
+
+def _object(parts: tuple, some: bool, when: Callable | None, row: Row) -> dict | None:
+    """An object whose expressions all gave nothing is left out, its constants too."""
+    if when and not when(row):
+        return None
+    made = {}
+    for name, run, dynamic in parts:
+        if (value := run(row)) is not None:
+            made[name] = value
+            some = some or dynamic
+    return made if some and made else None
+
+
+def _list(runs: tuple, row: Row) -> list | None:
+    made = []
+    for run in runs:
+        value = run(row)
+        if isinstance(value, list):
+            made += value
+        elif value is not None:
+            made.append(value)
+    return made or None
+
+
+def _choice(pairs: tuple, row: Row):
+    return next((run(row) for test, run in pairs if test is None or test(row)), None)
