@@ -10,7 +10,7 @@ from app.search import types as kinds
 from app.search.context import Context
 from app.search.include import Include
 from app.search.parameters import Param
-from app.search.query import ALL, Back, Clause, Compare, Has, Key, Link, Not, Query, Test, both, either
+from app.search.query import ALL, Back, Clause, Compare, Has, Key, Link, Not, Query, Stamp, Test, both, either
 from app.search.types import date, special
 from app.search.types.text import split
 
@@ -72,10 +72,16 @@ def compartment(name: str, id: str, types: tuple[str, ...]) -> Clause:
     Errors: Invalid where none of the types belongs to that compartment.
     """
     members = parameters.members(name)
-    found = [Has((Test(f"{type}.{code}", (Compare("code", "eq", f"{name}/{id}"),)),)) for type in types or members for code in members.get(type, ())]
+    found = [_member(type, code, name, id) for type in types or members for code in members.get(type, ())]
     if not found:
         raise errors.Invalid(f"{', '.join(types)} is no part of the {name} compartment.")
     return either(*found)
+
+
+def _member(type: str, code: str, name: str, id: str) -> Clause:
+    if code == "{def}":
+        return Stamp((Compare("type", "eq", type), Compare("id", "eq", id)))
+    return Has((Test(f"{type}.{code}", (Compare("code", "eq", f"{name}/{id}"),)),))
 
 
 def _types(types: tuple[str, ...], pairs) -> tuple[str, ...]:

@@ -77,11 +77,11 @@ READERS = {"Coding": _coding, "CodeableConcept": _concept, "Identifier": _identi
            **dict.fromkeys(("integer", "positiveInt", "unsignedInt"), _number)}
 
 
-def code_of(system: str, insensitive: bool = False):
-    """The reader of a `code` element whose required binding names its one system."""
+def code_of(systems: dict[str, str]):
+    """The reader of a `code` element whose required value set tells the system of each code."""
     def read(add, param: str, group: int, value, context: Context) -> None:
         if value is not None:
-            add(Row(param, group, system, value))
+            add(Row(param, group, systems.get(value, ""), value))
     return read
 
 

@@ -1,0 +1,77 @@
+"""The index rows of a resource, for all search parameters of its type. https://hl7.org/fhir/R4/searchparameter-registry.html"""
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import NamedTuple
+
+from app.search import parameters, types
+from app.search.paths import Branch, Composite, Frame, Of, Unfit, ends, walk
+from app.search.query import Row
+from app.search.types import string, token
+
+
+class Plan(NamedTuple):
+    """A type's parameters, compiled: the tree that is walked, and the few that FHIRPath evaluates (parameter type, rows' name, expression)."""
+
+    tree: Branch
+    rest: tuple[tuple[str, str, Callable], ...]
+
+
+def rows(resource: dict, zone: str, base: str = "") -> list[Row]:
+    """All index rows of a valid resource, each once. zone: of dates that carry none; base: this server's FHIR base url.
+
+    Whatever else is odd about the content, it does not fail: what cannot be read has no row.
+    """
+    plan = _plan(resource["resourceType"])
+    frame = Frame(zone, base.rstrip("/"), resource)
+    found: list[Row] = []
+    walk(plan.tree, resource, found.append, frame)
+    for type, name, evaluate in plan.rest:
+        found += types.rows(type, name, [(node.value, node.type) for node in evaluate(resource)], frame)
+    return list(dict.fromkeys(found))
+
+
+@lru_cache(maxsize=None)
+def _plan(type: str) -> Plan:
+    tree, rest = Branch(), []
+    for param in parameters.of(type).values():
+        definition = parameters.definition(type, param.code)
+        if param.components:
+            _composite(tree, type, param, definition)
+        elif param.kinds and param.code not in parameters.STAMPED:
+            try:
+                plant(tree, type, param, definition.expression)
+            except Unfit:
+                rest.append((param.type, param.name, parameters.evaluate(definition.expression)))
+    return Plan(tree, tuple(rest))
+
+
+def plant(tree: Branch, type: str, param, expression: str) -> None:
+    """Puts a parameter's readers at the ends of its expression. Errors: Unfit."""
+    for end in ends(tree, type, expression):
+        reader = reader_of(param, end)
+        if reader is not None:
+            branch = end.branch.guarded(Of(param.targets)) if end.type == "Resource" else end.branch
+            branch.readers.append((reader, param.name))
+
+
+def reader_of(param, end) -> Callable | None:
+    """What adds the rows of a parameter at one end of its expression."""
+    if param.type == "token" and end.type == "code" and (system := parameters.system(end.element)):
+        return token.code_of(system)
+    if param.type == "string" and end.type == "string" and end.element is not None and end.element.path == "HumanName.family":
+        return string.family
+    return types.TYPES[param.type].READERS.get(end.type)
+
+
+def _composite(tree: Branch, type: str, param, definition) -> None:
+    """A composite at each end of its own expression; its parts are trees of their own, from there or from the resource."""
+    for end in ends(tree, type, definition.expression):
+        parts = []
+        for part, expression in zip(param.components, parameters.part_expressions(definition)):
+            rooted = expression.startswith("%resource.")
+            branch = Branch()
+            plant(branch, type if rooted else end.type, part, expression.removeprefix("%resource."))
+            parts.append((branch, rooted))
+        end.branch.composites.append(Composite(tuple(parts)))
