@@ -1,0 +1,237 @@
+"""Structure by the definitions: elements, cardinality, formats, choices, required bindings. All issues at once.
+
+https://hl7.org/fhir/R4/validation.html. Each type is compiled once into a table of checks; invariants and profiles are not judged here.
+"""
+from __future__ import annotations
+
+import re
+from difflib import get_close_matches
+from functools import lru_cache
+
+from app.errors import Issue
+from app.fhir import definitions, narrative, primitive
+
+MOST = 200
+"""Issues that one validation reports; a resource with more is wrong enough."""
+DEPTH = 60
+_TYPED = re.compile(r"(?:^|/)([A-Z][A-Za-z]+)/[A-Za-z0-9\-.]{1,64}(?:/_history/[A-Za-z0-9\-.]{1,64})?$")
+
+
+def validate(resource: dict, type: str | None = None) -> list[Issue]:
+    """The issues of a resource, none where its structure is right. Never raises on what JSON can say.
+
+    Each issue has a code of http://hl7.org/fhir/issue-type and a FHIRPath expression of the place.
+    """
+    issues: list[Issue] = []
+    _resource(resource, type or "", "", issues, 0)
+    return issues[:MOST]
+
+
+def _resource(value, wanted: str, path: str, issues: list[Issue], depth: int) -> None:
+    if not isinstance(value, dict):
+        issues.append(Issue("error", "structure", "A resource is a JSON object.", path or wanted or "Resource"))
+        return
+    type = value.get("resourceType")
+    if not isinstance(type, str) or not definitions.is_resource(type):
+        near = get_close_matches(type, definitions.RESOURCE_TYPES, 1) if isinstance(type, str) else ()
+        issues.append(Issue("error", "structure", f"{type!r} is no resource type of R4{f'; {near[0]} is' if near else ''}." if type is not None else "resourceType is missing.", path or "Resource"))
+        return
+    if wanted and type != wanted:
+        issues.append(Issue("error", "structure", f"The resource is a {type}, not a {wanted}.", path or type))
+    _object(value, type, path or type, issues, depth + 1)
+
+
+def _object(value, type: str, path: str, issues: list[Issue], depth: int) -> None:
+    """An object of a complex type or an anonymous part."""
+    if not isinstance(value, dict):
+        issues.append(Issue("error", "structure", f"{primitive._shown(value)} stands where an object ({type}) belongs.", path))
+        return
+    if depth > DEPTH or len(issues) >= MOST:
+        if depth > DEPTH:
+            issues.append(Issue("error", "structure", f"It is nested deeper than {DEPTH} elements.", path))
+        return
+    table, required, choices = _compiled(type)
+    if not value or (len(value) == 1 and "id" in value and type != "Reference" and not definitions.is_resource(type)):
+        issues.append(Issue("error", "structure", "An element has a value or children; leave out what is empty.", path))
+        return
+    for key, item in value.items():
+        check = table.get(key)
+        if check is not None:
+            check(item, value, key, path, issues, depth)
+        elif key != "resourceType" or "." in type or not definitions.is_resource(type):
+            _unknown(key, type, path, issues)
+    for name, keys in required:
+        if not any(k in value or "_" + k in value for k in keys):
+            issues.append(Issue("error", "required", f"{name} is missing; {type} must have it.", f"{path}.{name}"))
+    for name, keys in choices:
+        there = [k for k in keys if k in value or "_" + k in value]
+        if len(there) > 1:
+            issues.append(Issue("error", "structure", f"Only one of {', '.join(there)} may stand here: {name}[x] is a choice.", f"{path}.{name}"))
+    rule = _RULES.get(type)
+    if rule:
+        rule(value, path, issues)
+
+
+def _unknown(key: str, type: str, path: str, issues: list[Issue]) -> None:
+    if key == "fhir_comments":
+        text = "fhir_comments are not part of R4."
+    else:
+        near = get_close_matches(key.lstrip("_"), definitions.elements(type), 1)
+        text = f"{type} has no element {key!r}" + (f"; did you mean {near[0]!r}?" if near else ".")
+    issues.append(Issue("error", "structure", text, f"{path}.{key}" if re.fullmatch(r"_?[A-Za-z]\w*", key) else path))
+
+
+@lru_cache(None)
+def _compiled(type: str):
+    """(JSON property -> check, required elements, choices) of a type."""
+    known = definitions.elements(type)
+    table, required = {}, []
+    for key, element in known.items():
+        single = _single(element)
+        table[key] = _listed(single, element) if element.max != 1 else _one(single, element)
+        if definitions.kind(element.type) == "primitive-type":
+            table["_" + key] = _beside(element)
+        if element.min > 0:
+            required.append((element.name, (key,)))
+    choices = definitions.choices(type)
+    required += [(f"{name}[x]", keys) for name, (low, keys) in choices.items() if low > 0]
+    return table, required, [(name, keys) for name, (_, keys) in choices.items() if len(keys) > 1]
+
+
+def _one(single, element):
+    name = element.name
+
+    def check(item, parent, key, path, issues, depth):
+        if isinstance(item, list):
+            issues.append(Issue("error", "structure", f"{key} holds one value, not a list.", f"{path}.{name}"))
+        elif item is None:
+            issues.append(Issue("error", "structure", f"{key} is null; leave out what is empty.", f"{path}.{name}"))
+        else:
+            single(item, f"{path}.{name}", issues, depth)
+    return check
+
+
+def _listed(single, element):
+    name, most, primitive_ = element.name, element.max, definitions.kind(element.type) == "primitive-type"
+
+    def check(item, parent, key, path, issues, depth):
+        if not isinstance(item, list):
+            issues.append(Issue("error", "structure", f"{key} is a list, even of one.", f"{path}.{name}"))
+            return
+        if not item:
+            issues.append(Issue("error", "structure", f"{key} is an empty list; leave it out.", f"{path}.{name}"))
+        if 0 <= most < len(item):
+            issues.append(Issue("error", "structure", f"{key} may hold {most} at most, not {len(item)}.", f"{path}.{name}"))
+        beside = parent.get("_" + key) if primitive_ else None
+        for step, each in enumerate(item):
+            if each is None and isinstance(beside, list) and step < len(beside) and beside[step] is not None:
+                continue
+            if each is None:
+                issues.append(Issue("error", "structure", f"{key} holds null where nothing stands beside it in _{key}.", f"{path}.{name}[{step}]"))
+            else:
+                single(each, f"{path}.{name}[{step}]", issues, depth)
+    return check
+
+
+def _beside(element):
+    """`_name`: ids and extensions of a primitive."""
+    name, many = element.name, element.max != 1
+
+    def check(item, parent, key, path, issues, depth):
+        items = item if many and isinstance(item, list) else [item]
+        if many != isinstance(item, list):
+            issues.append(Issue("error", "structure", f"{key} is {'a list' if many else 'one object'}, as {key[1:]} is.", f"{path}.{name}"))
+            return
+        if many and isinstance(parent.get(key[1:]), list) and len(parent[key[1:]]) != len(item):
+            issues.append(Issue("error", "structure", f"{key} and {key[1:]} have different lengths; null fills the gaps.", f"{path}.{name}"))
+        if not items or all(each is None for each in items):
+            issues.append(Issue("error", "structure", f"{key} is empty; leave it out.", f"{path}.{name}"))
+        for step, each in enumerate(items):
+            if each is not None:
+                _object(each, "Element", f"{path}.{name}[{step}]" if many else f"{path}.{name}", issues, depth + 1)
+    return check
+
+
+def _single(element):
+    """The check of one value of an element: (value, path, issues, depth)."""
+    type = element.type
+    kind = definitions.kind(type)
+    if kind == "primitive-type":
+        return _primitive(type, element)
+    if type == "Resource":
+        return lambda value, path, issues, depth: _resource(value, "", path, issues, depth)
+    if type == "Reference" and element.targets and "Resource" not in element.targets:
+        return _reference(frozenset(element.targets))
+    if type in ("Coding", "CodeableConcept") and element.binding and element.binding[0] == "required" and definitions.codes(element.binding[1]):
+        return _coded(type, element)
+    return lambda value, path, issues, depth: _object(value, type, path, issues, depth + 1)
+
+
+def _primitive(type: str, element):
+    good, check = primitive._CHECKS[type], primitive.check
+    allowed = definitions.code_systems(element.binding[1]) if type == "code" and element.binding and element.binding[0] == "required" else None
+
+    def single(value, path, issues, depth):
+        if not good(value):
+            issues.append(Issue("error", "value", check(type, value), path))
+        elif allowed and value not in allowed:
+            issues.append(Issue("error", "code-invalid", _not_in(value, allowed, element.binding[1]), path))
+
+    def div(value, path, issues, depth):
+        wrong = narrative.problem(value) if good(value) else check(type, value)
+        if wrong:
+            issues.append(Issue("error", "value", wrong, path))
+    return div if type == "xhtml" else single
+
+
+def _not_in(code: str, allowed: dict, value_set: str) -> str:
+    few = f"; it may be {', '.join(sorted(allowed))}" if len(allowed) <= 30 else ""
+    return f"{code!r} is no code of {value_set}{few}."
+
+
+def _reference(targets: frozenset[str]):
+    def single(value, path, issues, depth):
+        _object(value, "Reference", path, issues, depth + 1)
+        if isinstance(value, dict):
+            said = value.get("reference")
+            match = _TYPED.search(said) if isinstance(said, str) and not said.startswith("urn:") else None
+            type = match[1] if match else said.partition("?")[0] if isinstance(said, str) and "?" in said else value.get("type")
+            if isinstance(type, str) and definitions.is_resource(type) and type not in targets:
+                issues.append(Issue("error", "structure", f"A {type} cannot be referred to here; a {' or '.join(sorted(targets))} can.", path))
+    return single
+
+
+def _coded(type: str, element):
+    allowed = definitions.codes(element.binding[1])
+
+    def single(value, path, issues, depth):
+        _object(value, type, path, issues, depth + 1)
+        codings = (value.get("coding") or () if type == "CodeableConcept" else (value,)) if isinstance(value, dict) else ()
+        codings = [c for c in codings if isinstance(c, dict)] if isinstance(codings, (list, tuple)) else []
+        if codings and not any((c.get("system"), c.get("code")) in allowed for c in codings if isinstance(c.get("system"), (str, type_none)) and isinstance(c.get("code"), (str, type_none))):
+            issues.append(Issue("error", "code-invalid", _not_in(str(codings[0].get("code")), dict.fromkeys(c for _, c in allowed), element.binding[1]), path))
+    return single
+
+
+type_none = type(None)
+
+
+def _extension(value: dict, path: str, issues: list[Issue]) -> None:
+    valued = any(key.startswith(("value", "_value")) for key in value)
+    if valued == ("extension" in value):
+        issues.append(Issue("error", "invariant", "ext-1: an extension has either a value or extensions.", path))
+
+
+def _contained(value: dict, path: str, issues: list[Issue]) -> None:
+    """https://hl7.org/fhir/R4/references.html#contained"""
+    listed = value.get("contained")
+    for step, inner in enumerate(listed if isinstance(listed, list) else ()):
+        if isinstance(inner, dict):
+            where = f"{path}.contained[{step}]"
+            if "contained" in inner:
+                issues.append(Issue("error", "invariant", "dom-2: a contained resource contains no others.", where))
+            if not inner.get("id"):
+                issues.append(Issue("error", "required", "A contained resource has an id, by which it is referred to.", f"{where}.id"))
+
+
+_RULES = {"Extension": _extension, **{name: _contained for name in definitions.RESOURCE_TYPES}}
