@@ -19,6 +19,8 @@ DEEPEST = 6
 """Hops of a chain."""
 MOST_PAIRS = 200
 """Parameters of one request."""
+WIDEST = 500
+"""Criteria that the chains of one parameter come to, where references may point to several types."""
 
 
 class Search(NamedTuple):
@@ -136,16 +138,15 @@ class _Reading:
 
     def _criterion(self, name: str, value: str) -> None:
         clause = condition(self.types, name, value, self.context)
-        if len(self.types) == 1 and (param := parameters.look(self.types[0], name)) is not None and param.type == "date":
-            self.dates.append((param, value))
-            limits = self._limits()
-            if limits and limits[1] is not clause:
-                clause = both(clause, limits[1])
         self.clauses.append(clause)
+        if len(self.types) == 1 and (param := parameters.look(self.types[0], name)) is not None and param.type == "date" and param.code not in parameters.STAMPED:
+            self.dates.append((param, value))
+            if limits := self._limits():
+                self.clauses.append(limits[1])
 
     def _limits(self) -> tuple[Key, Clause] | None:
         """Where one date with one value is asked for, and it bounds: its order, newest first, and the bound as a test."""
-        if len(self.dates) != 1 or self.dates[0][0].code in special.CLAUSES:
+        if len(self.dates) != 1:
             return None
         param, value = self.dates[0]
         values = split(value, ",")
@@ -191,7 +192,7 @@ class _Reading:
         names = tuple(n.strip() for n in value.split(","))
         for name in names:
             if not name or not parameters.has_element(self.types, name):
-                raise errors.Invalid(f"There is no element {name!r}.")
+                raise errors.Unsupported(f"There is no element {name!r}.")
         self.elements = tuple(dict.fromkeys(self.elements + names))
 
     def _include(name: str, reverse: bool):
@@ -242,16 +243,33 @@ ORDERS = {"string": ("text", (Compare("code", "some"),)), "date": ("low", ()), "
 """Parameter type -> the column that orders it, and the rows that count: of a string, not the later words of a name."""
 
 
-def condition(types: tuple[str, ...], name: str, value: str, context: Context, depth: int = 0) -> Clause:
+class _Hops:
+    """How deep a chain is, and how many criteria it has come to."""
+
+    def __init__(self):
+        self.depth = self.width = 0
+
+    def __enter__(self):
+        self.depth += 1
+        self.width += 1
+        if self.depth > DEEPEST:
+            raise errors.TooCostly(f"A chain of more than {DEEPEST} hops.")
+        if self.width > WIDEST:
+            raise errors.TooCostly(f"The references of this chain may lead to more than {WIDEST} things; say which types are meant (subject:Patient.name).")
+
+    def __exit__(self, *failure):
+        self.depth -= 1
+
+
+def condition(types: tuple[str, ...], name: str, value: str, context: Context, hops: _Hops | None = None) -> Clause:
     """The clause of one criterion: a parameter with its modifier, a chain, or a reverse chain. Errors: as parse."""
-    if depth > DEEPEST:
-        raise errors.TooCostly(f"A chain of more than {DEEPEST} hops.")
+    hops = hops or _Hops()
     if name.startswith("_has:"):
-        return _back(types, name, value, context, depth)
+        return _back(types, name, value, context, hops)
     head, dot, rest = name.partition(".")
     code, _, modifier = head.partition(":")
     if dot:
-        return either(*(_link(parameters.find(type, code), modifier, rest, value, context, depth) for type in types or _common(code)))
+        return either(*(_link(parameters.find(type, code), modifier, rest, value, context, hops) for type in types or _common(code)))
     if code in special.CLAUSES:
         return special.clause(code, modifier, _values(value, modifier), context)
     if code in special.REFUSED:
@@ -278,7 +296,7 @@ def _common(code: str) -> tuple[str, ...]:
     return parameters.TYPES
 
 
-def _link(param: Param, type: str, rest: str, value: str, context: Context, depth: int) -> Clause:
+def _link(param: Param, type: str, rest: str, value: str, context: Context, hops: _Hops) -> Clause:
     """A chain: each type that the reference may point to, and that has what comes next."""
     if param.type != "reference":
         raise errors.Unsupported(f"{param.code} is a {param.type} parameter; only references are chained.")
@@ -289,9 +307,8 @@ def _link(param: Param, type: str, rest: str, value: str, context: Context, dept
     found, refused = [], None
     for target in (type,) if type else param.targets:
         try:
-            found.append(Link(param.name, (target,), condition((target,), rest, value, context, depth + 1)))
-        except errors.TooCostly:
-            raise
+            with hops:
+                found.append(Link(param.name, (target,), condition((target,), rest, value, context, hops)))
         except errors.Unsupported as failure:
             refused = refused or failure
     if not found:
@@ -299,7 +316,7 @@ def _link(param: Param, type: str, rest: str, value: str, context: Context, dept
     return either(*found)
 
 
-def _back(types: tuple[str, ...], name: str, value: str, context: Context, depth: int) -> Clause:
+def _back(types: tuple[str, ...], name: str, value: str, context: Context, hops: _Hops) -> Clause:
     """`_has:Type:reference:criterion`: a resource of that type, which meets the criterion, refers to this one."""
     parts = name.split(":", 3)
     if len(parts) < 4 or not parts[3]:
@@ -312,4 +329,5 @@ def _back(types: tuple[str, ...], name: str, value: str, context: Context, depth
         raise errors.Unsupported(f"{type}.{code} is a {param.type} parameter; _has takes a reference.")
     if types and not set(types).intersection(param.targets):
         raise errors.Invalid(f"{type}.{code} does not point to {', '.join(types)}, but to {', '.join(param.targets)}.")
-    return Back(param.name, type, condition((type,), rest, value, context, depth + 1))
+    with hops:
+        return Back(param.name, type, condition((type,), rest, value, context, hops))
