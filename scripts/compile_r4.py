@@ -67,6 +67,8 @@ def type_(structure: dict) -> dict:
         parent, _, name = path.rpartition(".")
         choice = name.endswith("[x]")
         types = [_type(t, path) for t in element.get("type", ())]
+        if structure["kind"] == "resource" and name == "id":
+            types = ["id"] if parent == structure["type"] else types  # the package says string; the page says id
         targets = sorted({p.removeprefix(SD) for t in element.get("type", ()) for p in t.get("targetProfile", ())})
         binding = element.get("binding") or {}
         bound = [binding["strength"], binding["valueSet"].split("|")[0]] if binding.get("valueSet") else None

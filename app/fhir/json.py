@@ -120,8 +120,6 @@ def _default(value):
         return orjson.Fragment(value.text)
     if isinstance(value, Decimal):
         return orjson.Fragment(str(value))
-    if isinstance(value, int):  # beyond 64 bits
-        return orjson.Fragment(str(value))
     raise TypeError(f"{type(value).__name__} has no JSON form")
 
 

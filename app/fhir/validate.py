@@ -51,7 +51,7 @@ def _object(value, type: str, path: str, issues: list[Issue], depth: int) -> Non
             issues.append(Issue("error", "structure", f"It is nested deeper than {DEPTH} elements.", path))
         return
     table, required, choices = _compiled(type)
-    if not value or (len(value) == 1 and "id" in value and type != "Reference" and not definitions.is_resource(type)):
+    if not value or (len(value) == 1 and "id" in value and type != "Element" and not definitions.is_resource(type)):
         issues.append(Issue("error", "structure", "An element has a value or children; leave out what is empty.", path))
         return
     for key, item in value.items():

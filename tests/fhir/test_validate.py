@@ -1,0 +1,132 @@
+"""Structure of resources. https://hl7.org/fhir/R4/validation.html, datatypes.html, json.html, narrative.html"""
+from __future__ import annotations
+
+import pytest
+from hypothesis import HealthCheck, given, settings, strategies as st
+
+from app.fhir import definitions, json
+from app.fhir.validate import validate
+
+
+def found(resource) -> list[tuple[str, str]]:
+    """(code, expression) of each issue."""
+    return [(i.code, i.expression) for i in validate(resource)]
+
+
+def patient(**more) -> dict:
+    return {"resourceType": "Patient", **more}
+
+
+def observation(**more) -> dict:
+    return {"resourceType": "Observation", "status": "final", "code": {"text": "x"}, **more}
+
+
+def valued(key: str, text: str) -> dict:
+    return json.loads(b'{"resourceType":"Observation","status":"final","code":{"text":"x"},"' + key.encode() + b'":' + text.encode() + b"}")
+
+
+def test_a_right_resource_has_no_issues():
+    assert found(patient(id="p", active=True, name=[{"use": "official", "family": "欧阳", "given": ["明"]}], gender="female", birthDate="1990-02-28", deceasedBoolean=False,
+                         contact=[{"relationship": [{"text": "母亲"}]}], multipleBirthInteger=2)) == []
+
+
+@pytest.mark.parametrize("resource, issues", [
+    ({}, [("structure", "Resource")]), ({"resourceType": "Patinet"}, [("structure", "Resource")]), ({"resourceType": 7}, [("structure", "Resource")]),
+    ({"resourceType": "DomainResource"}, [("structure", "Resource")]),
+    (patient(nmae=[]), [("structure", "Patient.nmae")]), (patient(name={"family": "x"}), [("structure", "Patient.name")]), (patient(name=[]), [("structure", "Patient.name")]),
+    (patient(active=[True]), [("structure", "Patient.active")]), (patient(active="true"), [("value", "Patient.active")]), (patient(active=None), [("structure", "Patient.active")]),
+    (patient(name=[{}]), [("structure", "Patient.name[0]")]), (patient(name=["x"]), [("structure", "Patient.name[0]")]), (patient(name=[{"family": ""}]), [("value", "Patient.name[0].family")]),
+    (patient(name=[{"given": ["a", None]}]), [("structure", "Patient.name[0].given[1]")]),
+    (patient(gender="m"), [("code-invalid", "Patient.gender")]), (patient(deceasedBoolean=True, deceasedDateTime="2020"), [("structure", "Patient.deceased")]),
+    (patient(link=[{"type": "seealso"}]), [("required", "Patient.link[0].other")]), (patient(contact=[{"name": {"familly": "x"}}]), [("structure", "Patient.contact[0].name.familly")]),
+    ({"resourceType": "Observation"}, [("required", "Observation.status"), ("required", "Observation.code")]),
+    (observation(subject={"reference": "Medication/1"}), [("structure", "Observation.subject")]), (observation(subject={"reference": "http://x/fhir/Medication/1/_history/2"}), [("structure", "Observation.subject")]),
+    (observation(subject={"reference": "urn:uuid:61ebe359-bfdc-4613-8bf2-c5e300945f0a"}), []), (observation(subject={"reference": "Patient?identifier=1"}), []),
+    ({"resourceType": "MedicationRequest", "status": "active", "intent": "order", "subject": {"reference": "Patient/1"}}, [("required", "MedicationRequest.medication[x]")]),
+    (patient(contained=[{"resourceType": "Organization", "id": "o", "name": 5}]), [("value", "Patient.contained[0].name")]),
+    (patient(contained=[{"resourceType": "Organization", "name": "x"}]), [("required", "Patient.contained[0].id")]),
+    (patient(extension=[{"url": "urn:x", "valueString": "a", "extension": [{"url": "urn:y", "valueString": "b"}]}]), [("invariant", "Patient.extension[0]")]),
+    (patient(extension=[{"valueString": "a"}]), [("required", "Patient.extension[0].url")]), (patient(extension=[{"url": "urn:x"}]), [("invariant", "Patient.extension[0]")]),
+])
+def test_each_issue_has_its_code_and_place(resource, issues):
+    assert found(resource) == issues
+
+
+def test_all_issues_are_told_at_once():
+    assert len(found(patient(active="x", gender="y", birthDate="z", nope=1))) == 4
+
+
+@pytest.mark.parametrize("key, good, bad", [
+    ("valueInteger", ["0", "-2147483648", "2147483647"], ["2147483648", "1.0", '"1"', "true", "1e2"]),
+    ("valueDateTime", ['"2026"', '"2026-02"', '"2024-02-29"', '"2026-02-03T04:05:06Z"', '"2026-02-03T23:59:60.123+08:00"'],
+     ['"2026-13"', '"2026-02-30"', '"2023-02-29"', '"2026-02-03T04:05"', '"2026-02-03T04:05:06"', '"26"', '"2026-2-3"', "2026", '"2026-02-03T24:00:00Z"']),
+    ("valueTime", ['"08:30:00"'], ['"8:30:00"', '"08:30"', '"24:00:00"']),
+    ("valueBoolean", ["true", "false"], ['"true"', "0", "{}"]), ("valueString", ['"a"'], ['""', '" "', "5", "[]"]),
+    ("issued", ['"2026-02-03T04:05:06.7Z"'], ['"2026-02-03"', '"2026-02-30T04:05:06Z"']), ("id", ['"a-1.B"'], ['"a_1"', '"' + "a" * 65 + '"', '""']),
+    ("language", ['"zh-CN"'], ['"zh CN "']), ("implicitRules", ['"urn:x"'], ['"a b"']),
+    ("valueQuantity", ['{"value":1.10}', '{"value":1e2}', '{"value":-0}'], ['{"value":"1"}', "5"]),
+])
+def test_primitives_keep_their_formats_and_limits(key, good, bad):
+    for text in good:
+        assert found(valued(key, text)) == [], text
+    for text in bad:
+        assert [c for c, _ in found(valued(key, text))] in (["value"], ["structure"]), text
+
+
+@pytest.mark.parametrize("data, good", [("QUJD", True), ("QUI=", True), ("QQ==", True), ("QU JD\n", True), ("QUJ", False), ("Q===", False), ("QU=D", False), ("é", False)])
+def test_base64_is_whole(data, good):
+    assert (found({"resourceType": "Binary", "contentType": "text/plain", "data": data}) == []) is good
+
+
+class TestPrimitiveExtensions:
+    extension = {"extension": [{"url": "urn:x", "valueString": "a"}]}
+
+    def test_a_value_may_be_missing_where_an_extension_stands(self):
+        assert found(observation(_status=self.extension)) == [] and found({"resourceType": "Observation", "_status": self.extension, "code": {"text": "x"}}) == []
+
+    def test_null_keeps_the_places_of_a_list(self):
+        assert found(patient(name=[{"given": ["a", None], "_given": [None, self.extension]}])) == []
+
+    @pytest.mark.parametrize("name", [{"given": ["a"], "_given": [None, {"id": "x"}]}, {"given": ["a"], "_given": {"id": "x"}}, {"family": "a", "_family": [{"id": "x"}]}, {"_given": [None]}])
+    def test_lists_that_do_not_fit_are_refused(self, name):
+        assert [c for c, _ in found(patient(name=[name]))][:1] == ["structure"]
+
+
+@pytest.mark.parametrize("div, good", [
+    ('<div xmlns="http://www.w3.org/1999/xhtml"><p>张 &amp; <b>x</b></p></div>', True), ("<div><img src='#a'/></div>", True), ("<div> </div>", False), ("<p>x</p>", False),
+    ("<div><script>1</script></div>", False), ("<div onclick='x'>a</div>", False), ("<div><a href='javascript:x'>a</a></div>", False), ("<div>a", False), ("<div>a</div><div>b</div>", False),
+    ("<div>a & b</div>", False), ("<div><p>a</div>", False)])
+def test_a_narrative_is_one_div_without_anything_active(div, good):
+    assert (found(patient(text={"status": "generated", "div": div})) == []) is good
+
+
+def test_a_bundles_entries_are_validated_in_their_place():
+    bundle = {"resourceType": "Bundle", "type": "collection", "entry": [{"resource": patient()}, {"resource": patient(gender="x")}]}
+    assert found(bundle) == [("code-invalid", "Bundle.entry[1].resource.gender")]
+
+
+def test_required_codings_are_held_against_their_value_set():
+    resource = {"resourceType": "AllergyIntolerance", "patient": {"reference": "Patient/1"}, "clinicalStatus": {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/allergyintolerance-clinical", "code": "alive"}]}}
+    assert found(resource) == [("code-invalid", "AllergyIntolerance.clinicalStatus")]
+
+
+@pytest.mark.parametrize("type", definitions.ENDPOINT_TYPES)
+def test_every_type_compiles(type):
+    assert all(i.code == "required" for i in validate({"resourceType": type, "id": "x"})), validate({"resourceType": type, "id": "x"})
+
+
+json_values = st.recursive(st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5), lambda v: st.lists(v, max_size=3) | st.dictionaries(
+    st.sampled_from(["id", "name", "extension", "contained", "resourceType", "entry", "resource", "url", "text", "div", "_name", "coding", "code", "subject", "reference", "identifier"]) | st.text(max_size=3), v, max_size=4), max_leaves=25)
+
+
+@settings(suppress_health_check=[HealthCheck.too_slow], max_examples=300)
+@given(st.sampled_from(definitions.RESOURCE_TYPES), st.dictionaries(st.sampled_from(["id", "name", "extension", "contained", "entry", "text", "identifier", "code", "status", "subject", "_status", "meta"]), json_values))
+def test_any_json_is_judged_without_an_exception(type, content):
+    validate({"resourceType": type, **content})
+
+
+def test_deep_nesting_ends():
+    deep = {"url": "u", "valueString": "x"}
+    for _ in range(500):
+        deep = {"url": "u", "extension": [deep]}
+    assert any("deeper" in i.text for i in validate(patient(extension=[deep])))
