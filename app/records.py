@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from app import cursor as cursors
@@ -170,12 +170,14 @@ class Records:
 
         also: an async function of the store's transaction that joins the commit (a claim of a job).
         """
+        if not changes:
+            return []
         try:
             await self._check(changes)
             return await self.store.commit(lambda tx: self._apply(tx, changes, also))
         except errors.Failure as failure:
             await self._refuse([Event(ACTIONS[c.method][0], ACTIONS[c.method][1], f"{c.type}/{c.id}" if c.id else "") for c in changes[:1]], failure,
-                               changes[0].condition or "" if changes else "")
+                               changes[0].condition or "")
             raise
 
     async def _check(self, changes: list[Change]) -> None:
@@ -193,7 +195,7 @@ class Records:
         """The commit itself; it may run again, so it leaves the changes as they are."""
         writer = Writer(tx, self.caller, self.world.zone, self.caller.base, self.scope)
         targets, found = await self._targets(tx, changes)
-        names = {c.url: f"{t.type}/{t.id}" for c, t in zip(changes, targets) if c.url and t is not None and t.id}
+        names = dict(pair for c, t in zip(changes, targets) if c.url and t.id for pair in _names(c.url, t))
         done: list[Done] = []
         for step, (change, target) in enumerate(zip(changes, targets)):
             with _at(change):
@@ -229,7 +231,6 @@ class Records:
         return targets, found
 
     async def _target(self, tx, change: Change) -> tuple[Change, Done | None]:
-        from dataclasses import replace
         if change.condition is None:
             return (replace(change, id=new_id()), None) if change.method == "create" else (change, None)
         matches = await self._matches(tx, change.type, change.condition, 1000 if change.many else 2)
@@ -250,17 +251,23 @@ class Records:
             return replace(change, id=new_id()), None
         if change.method == "update":
             named = change.resource.get("id")
+            if named and await self._alive(tx, change.type, named):
+                raise errors.Conflict(f"{change.type}/{named} exists, but the condition does not find it.", expression=f"{change.type}.id")
             return (replace(change, condition=None, id=named), None) if named else (replace(change, method="create", id=new_id()), None)
         if change.method == "delete":
             return change, Done("deleted", None, 0)
         raise errors.Absent(f"{change.type}?{change.condition} matches nothing.")
+
+    async def _alive(self, tx, type: str, id: str) -> bool:
+        """Something that the caller sees is there now."""
+        entry = await tx.get(type, id)
+        return entry is not None and not entry.deleted and (self.scope == ALL or await tx.meets(entry, self.scope))
 
     async def _claim(self, tx, change: Change) -> None:
         """What the condition read (nothing), the commit writes: of two that read it at once, one runs again."""
         await tx.claim("condition", self.caller.organization, f"{change.type}?{change.condition}", tx.now)
 
     async def _delete_all(self, tx, change: Change, matches: list[Found]) -> Done:
-        from dataclasses import replace
         if len(matches) >= 1000:
             raise errors.TooCostly("A conditional delete removes 999 resources at most; narrow the condition.")
         writer = Writer(tx, self.caller, self.world.zone, self.caller.base, self.scope)
@@ -294,8 +301,7 @@ class Records:
             for path, _, _, value in reference.walk(json.loads(result.entry.text)):
                 parts = reference.parse(value, self.caller.base)
                 if parts.type and parts.id and not parts.base and not parts.fragment:
-                    there = await tx.get(parts.type, parts.id)
-                    if there is None or there.deleted or not (self.scope == ALL or await tx.meets(there, self.scope)):
+                    if not await self._alive(tx, parts.type, parts.id):
                         with _at(change):
                             raise errors.Unprocessable(f"{value} is not known here, and this store enforces references.", expression=path)
 
@@ -433,6 +439,14 @@ class _at:
         if isinstance(error, errors.Failure) and self.change.place:
             error.at(self.change.place)
         return False
+
+
+def _names(url: str, target: Change) -> list[tuple[str, str]]:
+    """What others in the same commit may call it: its fullUrl, and what is relative to a RESTful one."""
+    ref = f"{target.type}/{target.id}"
+    relative = "/".join(url.rsplit("/", 2)[-2:])
+    own = relative.startswith(f"{target.type}/") and relative != ref and "://" in url
+    return [(url, ref), *([(relative, ref)] if own else [])]
 
 
 ACTIONS = {"create": ("C", "create"), "update": ("U", "update"), "patch": ("U", "patch"), "delete": ("D", "delete")}
