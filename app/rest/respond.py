@@ -7,7 +7,6 @@ from __future__ import annotations
 import asyncio
 import gzip
 import logging
-import re
 import uuid
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -35,7 +34,6 @@ PREFLIGHT = {
 }
 WHOLE = ("Bundle", "OperationOutcome")
 """What is sent without a view of its own: a bundle's entries have theirs."""
-_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[{}\[\],:]|[^{}\[\],:"\s]+')
 
 
 # bodies
@@ -74,26 +72,6 @@ def _said(answer: Answer) -> dict:
     return outcome((Issue("information", "informational", answer.text),))
 
 
-def pretty(text: bytes) -> bytes:
-    """Compact JSON with two spaces a level; strings and numbers stay as they are written."""
-    out, depth, before = [], 0, b""
-    for token in _TOKEN.findall(text):
-        if token in b"}]":
-            depth -= 1
-            out.append(token if before in (b"{", b"[") else _line(depth) + token)
-        else:
-            if before in (b"{", b"["):
-                out.append(_line(depth))
-            out.append(token + _line(depth) if token == b"," else b": " if token == b":" else token)
-            depth += token in b"{["
-        before = token
-    return b"".join(out) + b"\n"
-
-
-def _line(depth: int) -> bytes:
-    return b"\n" + b"  " * depth
-
-
 # answers to requests
 
 
@@ -105,7 +83,7 @@ async def response(answer: Answer, call: Call, media: str) -> Response:
     else:
         content = None if status == 304 else _body(answer, call.view, call.prefer)
         if content is not None and call.view.pretty:
-            content = pretty(content)
+            content = json.pretty(json.loads(content))
         if answer.written:
             status = 200 if status == 204 and content is not None else status
             if call.prefer.returns:

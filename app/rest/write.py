@@ -88,12 +88,12 @@ def _patch(call: Call):
     """The patch as a function from resource to resource. A bundle's entry brings it as Parameters, or as a Binary that holds JSON Patch."""
     if isinstance(call.body, dict):
         if call.body.get("resourceType") == "Binary":
-            return _json_patch(json.loads(binary.patch(call.body)))
+            return _json_patch(json.parse(binary.patch(call.body)))
         return _fhirpath_patch(call.body)
     media = negotiation.content(call.headers.get("content-type"), negotiation.PATCH, *negotiation.JSON)
     if not call.body:
         raise Malformed("PATCH needs a patch in its body.")
-    return _json_patch(json.loads(call.body)) if media == negotiation.PATCH else _fhirpath_patch(body.resource(call.body))
+    return _json_patch(json.parse(call.body)) if media == negotiation.PATCH else _fhirpath_patch(body.resource(call.body))
 
 
 def _json_patch(operations):
