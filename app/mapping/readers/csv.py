@@ -109,11 +109,14 @@ class Reader:
 
     def _fields(self, raw: bytes, width: int | None) -> list[str] | None:
         """The fields of a record; None when it goes on in the next line. Errors: Reject."""
-        if b"\0" in raw:
-            raise Reject("csv-structure", "a NUL byte")
         text = decode(raw, self.source.encoding, self._column)
+        if "\0" in text:
+            raise Reject("csv-structure", "a NUL byte", self._column(text[:text.index("\0")]))
         bare = text[:-2] if text.endswith("\r\n") else text[:-1] if text.endswith(("\n", "\r")) else text
-        fields = bare.split(self.mark) if '"' not in bare else _quoted(bare, self.mark)
+        try:
+            fields = bare.split(self.mark) if '"' not in bare else _quoted(bare, self.mark)
+        except _Stray as stray:
+            raise Reject("csv-structure", "a quote inside a value; it must be doubled, and the value quoted", self._named(stray.at)) from None
         if fields is None:
             return None
         if width is not None and len(fields) != width:
@@ -122,9 +125,23 @@ class Reader:
 
     def _column(self, before: str) -> str:
         """The column in which a byte stands that cannot be decoded, by the text before it."""
+        try:
+            fields = _quoted(before, self.mark)
+        except _Stray:
+            fields = None
+        return self._named(len(fields or before.split(self.mark)) - 1)
+
+    def _named(self, at: int) -> str:
         header = getattr(self, "header", [])
-        at = len(_quoted(before, self.mark) or before.split(self.mark)) - 1
         return header[at] if at < len(header) else ""
+
+
+class _Stray(Exception):
+    """A quote where none may stand; `at` is the number of its field, from 0."""
+
+    def __init__(self, at: int):
+        self.at = at
+        super().__init__(at)
 
 
 class _Raw(NamedTuple):
@@ -137,7 +154,7 @@ class _Raw(NamedTuple):
 
 
 def _quoted(text: str, mark: str) -> list[str] | None:
-    """Fields of a text with quotes; None when the last quote is not closed. Errors: Reject for a quote where none may stand."""
+    """Fields of a text with quotes; None when the last quote is not closed. Errors: _Stray."""
     fields, at = [], 0
     while True:
         if text.startswith('"', at):
@@ -149,12 +166,12 @@ def _quoted(text: str, mark: str) -> list[str] | None:
             fields.append(text[at + 1:end].replace('""', '"'))
             at = end + 1
             if at < len(text) and text[at] != mark:
-                raise Reject("csv-structure", "a quote inside a value; it must be doubled, and the value quoted")
+                raise _Stray(len(fields) - 1)
         else:
             end = text.find(mark, at)
             field = text[at:] if end < 0 else text[at:end]
             if '"' in field:
-                raise Reject("csv-structure", "a quote inside a value; it must be doubled, and the value quoted")
+                raise _Stray(len(fields))
             fields.append(field)
             at += len(field)
         if at >= len(text):

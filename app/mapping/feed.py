@@ -1,0 +1,328 @@
+"""Runs a mapping over a file: chunk by chunk through the waist, as the site's own caller, exactly once. The only part of mapping that knows records.
+
+Each chunk's resources, its rejects and the run's Task land in one commit: a run that is killed goes on after its last chunk.
+"""
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+
+from app import errors
+from app.caller import Caller, system
+from app.fhir import json, validate
+from app.mapping import ledger as ledgers
+from app.mapping import report
+from app.mapping.identity import Ids, new_secret
+from app.mapping.ledger import Ledger, Rejected, Unmapped
+from app.mapping.merge import Source, State, decide, stored, written
+from app.mapping.readers import READERS
+from app.mapping.reject import Reject
+from app.mapping.report import Import
+from app.mapping.rules import Made, Mapping, Row, Site
+from app.records import Change, Records, World
+
+CHUNK = 500
+"""Records of a chunk, where the store's commits take that many."""
+PAGE = 200
+"""Ids asked for in one search."""
+TRIES = 5
+Progress = Callable[[int, int, Ledger], None]
+"""Told after each chunk: bytes done, bytes of the file, sums so far."""
+
+
+class Busy(Exception):
+    """Another run of the same import is under way, or the file changed while it was read."""
+
+
+def caller(site: Site) -> Caller:
+    """The site's own caller: what it writes belongs to its organisation."""
+    return system("feed", site.organization, prefix=site.prefix)
+
+
+async def run(world: World, mapping: Mapping, path: Path, *, out: Path | None = None, dry: bool = False, max_rejects: str = "",
+              again: bool = False, progress: Progress | None = None) -> Import:
+    """Imports a file; a run of the same file and mapping goes on where it stopped, and a finished one is told from its ledger.
+
+    out: folder for the reports. dry: nothing is written, the store is only read. max_rejects: `500` or `1%`, beyond which it stops.
+    again: map a finished file once more (what is unchanged makes no version).
+    Errors: Reject where the file as a whole cannot be read; OSError; Busy; errors.Failure of the waist.
+    """
+    began, digest = time.monotonic(), await asyncio.to_thread(sha256, path)
+    ids = Ids(await world.store.value("import-secret", new_secret), mapping.site.prefix)
+    job = _Run(world, mapping, path, digest, ids, dry)
+    await job.open(again)
+    resumed, already = job.ledger.row if job.ledger.records else 0, job.ledger.state == "done"
+    if not already:
+        await job.all(max_rejects, progress)
+        if await asyncio.to_thread(sha256, path) != digest:
+            raise Busy(f"{path.name} changed while it was read; import it again.")
+    rejects, unmapped = await job.told()
+    done = report.result(mapping, path.name, digest, _all_unchanged(job.ledger) if already else job.ledger, rejects, unmapped,
+                         task="" if dry else f"Task/{job.id}", seconds=time.monotonic() - began, resumed=resumed, already=already, dry=dry,
+                         new_columns=job.reader.new)
+    if out:
+        await asyncio.to_thread(report.write, out, done, path, job.reader.head, mapping)
+    return done
+
+
+def sha256(path: Path) -> str:
+    """The file's hash in hex."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _all_unchanged(ledger: Ledger) -> Ledger:
+    """A finished run told once more: this time it wrote nothing."""
+    told = ledger.copy()
+    told.resources = {type: {"created": 0, "updated": 0, "unchanged": sum(by.values())} for type, by in ledger.resources.items()}
+    return told
+
+
+@dataclass(slots=True)
+class Chunk:
+    """A chunk in the making: the ledger after it, states by `Type/id`, and what it has to tell."""
+    ledger: Ledger
+    states: dict[str, State]
+    rejected: list[Rejected] = field(default_factory=list)
+    met: list[tuple[int, str, str, str]] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Mapped:
+    """A record after the rules: its resources, or why there are none."""
+    record: object
+    made: list[Made]
+    row: Row | None = None
+    reject: Reject | None = None
+    skipped: str = ""
+
+
+class _Run:
+    def __init__(self, world: World, mapping: Mapping, path: Path, digest: str, ids: Ids, dry: bool):
+        self.records, self.mapping, self.path, self.digest, self.ids, self.dry = Records(world, caller(mapping.site)), mapping, path, digest, ids, dry
+        self.reader = READERS[mapping.source.kind](path, mapping)
+        self.id = ids("Task", f"{mapping.site.name}/import", (digest, mapping.hash))
+        self.ledger, self.version, self.size = Ledger(), None, path.stat().st_size
+        self.seen: dict[str, State] = {}
+        self.rejected: list[Rejected] = []
+        self.unmapped: list[Unmapped] = []
+        self.columns = {template.name: next(iter(mapping.keys[template.name].columns), "") for template in mapping.templates}
+        limit = min(world.settings.bundle_limit, world.store.entries_limit)
+        self.chunk = max(1, min(CHUNK, (limit - 2) // max(1, len(mapping.templates))))
+
+    async def open(self, again: bool) -> None:
+        """Finds the ledger of an earlier run."""
+        if self.dry:
+            return
+        held = (await self._fetch("Task", [self.id])).get(f"Task/{self.id}")
+        if held is None:
+            return
+        self.version, ledger = held.version, ledgers.read_run(json.loads(held.text))
+        self.ledger = Ledger() if again and ledger.state == "done" else ledger
+        if self.ledger.state == "stopped":
+            self.ledger.state = "open"
+
+    async def all(self, max_rejects: str, progress: Progress | None) -> None:
+        """Every chunk that is left, until the end or too many rejects."""
+        too_many = _limit(max_rejects)
+        records = self.reader.records(self.ledger.byte, self.ledger.row)
+        while self.ledger.state == "open":
+            batch = await self._map(list(islice(records, self.chunk)))
+            last = len(batch) < self.chunk
+            await self._write(batch, "done" if last else "open", too_many)
+            if progress:
+                progress(self.size if last else self.ledger.byte, self.size, self.ledger)
+
+    async def _map(self, records: list) -> list[Mapped]:
+        mapped = []
+        for step, record in enumerate(records):
+            mapped.append(self._apply(record))
+            if step % 50 == 49:
+                await asyncio.sleep(0)
+        return mapped
+
+    def _apply(self, record) -> Mapped:
+        if record.reject:
+            return Mapped(record, [], None, record.reject)
+        row = Row(record.values, self.ids)
+        row.warnings += record.warnings
+        try:
+            skipped = self.mapping.skip(row)
+            return Mapped(record, [] if skipped else self.mapping.apply(row), row, skipped=skipped)
+        except Reject as reject:
+            return Mapped(record, [], row, reject)
+
+    async def _write(self, batch: list[Mapped], state: str, too_many: Callable[[Ledger], bool]) -> None:
+        """Commits a chunk; when somebody else wrote meanwhile, once more; when the waist finds a resource invalid, with each validated."""
+        checked = self.dry
+        for _ in range(TRIES):
+            chunk = await self._decide(batch, state, checked)
+            if too_many(chunk.ledger):
+                chunk.ledger.state = "stopped"
+            try:
+                return await self._commit(chunk)
+            except errors.VersionMismatch:
+                await self._mine()
+            except errors.Invalid:
+                if checked:
+                    raise
+                checked = True
+        raise errors.Unavailable("Others keep changing what this import writes; try again.")
+
+    async def _mine(self) -> None:
+        """Errors: Busy where the run's Task was written by another run."""
+        held = (await self._fetch("Task", [self.id])).get(f"Task/{self.id}")
+        if (held and held.version) != self.version:
+            raise Busy("Another run of the same import is under way.")
+
+    async def _decide(self, batch: list[Mapped], state: str, checked: bool) -> Chunk:
+        """What the chunk will write, beside what is stored now."""
+        ledger = self.ledger.copy()
+        chunk = Chunk(ledger, await self._stored(batch))
+        for mapped in batch:
+            self._record(mapped, chunk, checked)
+        if batch:
+            last = batch[-1].record
+            ledger.byte, ledger.row = last.byte + last.length, last.row + 1
+        ledger.chunk, ledger.state = ledger.chunk + 1, state
+        return chunk
+
+    async def _stored(self, batch: list[Mapped]) -> dict[str, State]:
+        """The states of all that the batch names; a dry run also remembers what it would have written."""
+        wanted: dict[str, set[str]] = {}
+        for mapped in batch:
+            for made in mapped.made:
+                wanted.setdefault(made.resource["resourceType"], set()).add(made.resource["id"])
+        site, states = self.mapping.site.name, {}
+        for type, names in wanted.items():
+            fetched = await self._fetch(type, sorted(names))
+            states.update({ref: stored(entry.text, entry.version, site) for ref, entry in fetched.items()})
+        return {**states, **self.seen}
+
+    async def _fetch(self, type: str, names: list[str]) -> dict:
+        """Entries by `Type/id`, of those that exist."""
+        found = {}
+        for start in range(0, len(names), PAGE):
+            page = await self.records.search((type,), [("_id", ",".join(names[start:start + PAGE])), ("_count", str(PAGE))])
+            found.update({f"{entry.type}/{entry.id}": entry for entry in page.entries})
+        return found
+
+    def _record(self, mapped: Mapped, chunk: Chunk, checked: bool) -> None:
+        """One record into the chunk: all of its resources, or none and a reject."""
+        record, ledger = mapped.record, chunk.ledger
+        ledger.records += 1
+        if mapped.row:
+            chunk.met += [(record.row, *one) for one in mapped.row.unmapped]
+        try:
+            if mapped.reject:
+                raise mapped.reject
+            states, outcomes = self._resources(mapped, chunk.states, checked)
+        except Reject as reject:
+            ledger.reject(reject.code)
+            chunk.rejected.append(Rejected(record.row, record.byte, record.length, reject.code, reject.rule, reject.column, reject.message, mapped.row is not None))
+            return
+        ledger.accepted += 1
+        for warning in mapped.row.warnings:
+            ledger.note(warning)
+        if mapped.skipped:
+            ledger.note("skipped")
+        elif self._repeats(mapped, chunk.states, outcomes):
+            ledger.note("duplicate")
+        for made, outcome in zip(mapped.made, outcomes):
+            ledger.count(made.resource["resourceType"], "unchanged" if outcome == "stale" else outcome)
+            if outcome == "stale":
+                ledger.note("stale")
+        chunk.states.update(states)
+
+    def _resources(self, mapped: Mapped, known: dict[str, State], checked: bool) -> tuple[dict[str, State], list[str]]:
+        source, states, outcomes = Source(self.mapping.name, self.digest[:12], mapped.record.row), {}, []
+        for made in mapped.made:
+            ref = f"{made.resource['resourceType']}/{made.resource['id']}"
+            outcome, state = decide(made, states.get(ref) or known.get(ref), source._replace(newer=made.newer_by), self.columns[made.rule])
+            if checked and state.changed:
+                _valid(state.content, made)
+            states[ref] = state
+            outcomes.append(outcome)
+        return states, outcomes
+
+    def _repeats(self, mapped: Mapped, known: dict[str, State], outcomes: list[str]) -> bool:
+        """The record says nothing that an earlier row of this file has not said."""
+        if not mapped.made or set(outcomes) != {"unchanged"}:
+            return False
+        held = [known[f"{made.resource['resourceType']}/{made.resource['id']}"].source for made in mapped.made]
+        return all(source and source.file == self.digest[:12] and source.row < mapped.record.row for source in held)
+
+    async def _commit(self, chunk: Chunk) -> None:
+        if not self.dry:
+            await self._save(chunk)
+            chunk.states.clear()
+        self.seen, self.ledger = (chunk.states if self.dry else {}), chunk.ledger
+        if self.dry:
+            self.rejected += chunk.rejected
+            self.unmapped += ledgers.tally(chunk.met)
+
+    async def _save(self, chunk: Chunk) -> None:
+        changes = [_change(ref, state) for ref, state in chunk.states.items() if state.changed]
+        unmapped, organization = ledgers.tally(chunk.met), self.mapping.site.organization
+        if chunk.rejected or unmapped:
+            chunk.ledger.chunks.append(chunk.ledger.chunk)
+            task = ledgers.chunk_task(self._chunk_id(chunk.ledger.chunk), self.id, chunk.ledger.chunk, chunk.rejected, unmapped)
+            changes.append(Change("update", "Task", task["id"], task, place=f"chunk {chunk.ledger.chunk}"))
+        task = ledgers.run_task(self.id, organization, self.mapping, self.path.name, self.digest, chunk.ledger)
+        changes.append(Change("update", "Task", self.id, task, place="run", **_guarded(self.version)))
+        done = await self.records.commit(changes)
+        self.version = done[-1].entry.version
+
+    def _chunk_id(self, number: int) -> str:
+        return self.ids("Task", f"{self.mapping.site.name}/import-chunk", (self.digest, self.mapping.hash, str(number)))
+
+    async def told(self) -> tuple[list[Rejected], list[Unmapped]]:
+        """Every reject and unmapped code of the run, from the Tasks of its chunks."""
+        if self.dry:
+            return self.rejected, self.unmapped
+        names = [self._chunk_id(number) for number in self.ledger.chunks]
+        held = await self._fetch("Task", names)
+        rejects, unmapped = [], []
+        for name in names:
+            for all_of, some in zip((rejects, unmapped), ledgers.read_chunk(json.loads(held[f"Task/{name}"].text))):
+                all_of += some
+        return rejects, unmapped
+
+
+def _change(ref: str, state: State) -> Change:
+    type, _, id = ref.partition("/")
+    return Change("update", type, id, written(state), place=f"row {state.source.row}: {ref}", **_guarded(state.version))
+
+
+def _guarded(version: int | None) -> dict:
+    """The condition under which a change holds: nothing is there, or still the version that was read."""
+    return {"if_none_match": "*"} if version is None else {"if_match": (str(version),)}
+
+
+def _valid(content: dict, made: Made) -> None:
+    wrong = next((issue for issue in validate.validate(content) if issue.severity in ("error", "fatal")), None)
+    if wrong:
+        raise Reject("profile", f"{wrong.expression}: {wrong.text}", "", made.place)
+
+
+def _limit(text: str) -> Callable[[Ledger], bool]:
+    """`500` or `1%` as a test on a ledger; ValueError for anything else."""
+    number = text.removesuffix("%")
+    if not text:
+        return lambda ledger: False
+    if not number.isdecimal():
+        raise ValueError(f"--max-rejects is a number or a share such as 500 or 1%, not {text!r}")
+    if text.endswith("%"):
+        return lambda ledger: ledger.rejected * 100 > int(number) * ledger.records
+    return lambda ledger: ledger.rejected > int(number)
+
+
+def files(paths: list[Path]) -> Iterator[Path]:
+    """The files themselves, folders given as their files in order of name."""
+    for path in paths:
+        yield from sorted(one for one in path.iterdir() if one.is_file()) if path.is_dir() else [path]

@@ -1,0 +1,120 @@
+"""What a run of an import has done so far, as it is kept in the run's Task and in the Task of each chunk that has something to tell.
+
+https://hl7.org/fhir/R4/task.html
+"""
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import asdict, dataclass, field
+from typing import NamedTuple
+
+from app.workflow.guards import JOBS
+
+OUTCOMES = ("created", "updated", "unchanged")
+
+
+class Rejected(NamedTuple):
+    """A refused record: its place in the file, and why. The value itself stands only in the file."""
+    row: int
+    byte: int
+    length: int
+    code: str
+    rule: str
+    column: str
+    message: str
+    whole: bool = True
+    """The record could be read as a row of the file."""
+
+
+class Unmapped(NamedTuple):
+    """A code that a table does not hold, how often this chunk met it and where first."""
+    table: str
+    code: str
+    display: str
+    count: int
+    row: int
+
+
+@dataclass(slots=True)
+class Ledger:
+    """Sums up to the end of the last chunk; `byte` and `row` are where the next one begins, `chunks` the numbers of those with a Task.
+
+    state: `open`, `stopped` (too many rejects) or `done`. resources: type -> outcome -> count. notes: duplicate, stale, skipped and warnings.
+    """
+
+    byte: int = 0
+    row: int = 2
+    chunk: int = 0
+    state: str = "open"
+    records: int = 0
+    accepted: int = 0
+    rejects: dict[str, int] = field(default_factory=dict)
+    resources: dict[str, dict[str, int]] = field(default_factory=dict)
+    notes: dict[str, int] = field(default_factory=dict)
+    chunks: list[int] = field(default_factory=list)
+
+    @property
+    def rejected(self) -> int:
+        return self.records - self.accepted
+
+    def note(self, code: str, times: int = 1) -> None:
+        self.notes[code] = self.notes.get(code, 0) + times
+
+    def count(self, type: str, outcome: str) -> None:
+        by = self.resources.setdefault(type, dict.fromkeys(OUTCOMES, 0))
+        by[outcome] += 1
+
+    def reject(self, code: str) -> None:
+        self.rejects[code] = self.rejects.get(code, 0) + 1
+
+    def copy(self) -> "Ledger":
+        return Ledger(**json.loads(json.dumps(asdict(self))))
+
+
+STATUS = {"open": "in-progress", "stopped": "on-hold", "done": "completed"}
+
+
+def run_task(id: str, organization: str, mapping, name: str, digest: str, ledger: Ledger) -> dict:
+    """The Task of a run."""
+    inputs = {"mapping": f"{mapping.name}|{mapping.version}", "mapping-hash": mapping.hash, "file": name, "file-sha256": digest}
+    return {"resourceType": "Task", "id": id, "status": STATUS[ledger.state], "intent": "order",
+            "code": {"coding": [{"system": JOBS, "code": "import"}]}, "description": f"{mapping.name} {mapping.version}: {name}",
+            "owner": {"reference": f"Organization/{organization}"},
+            "input": [{"type": {"text": label}, "valueString": text} for label, text in inputs.items()],
+            "output": [{"type": {"text": "ledger"}, "valueString": _text(asdict(ledger))}]}
+
+
+def chunk_task(id: str, run: str, number: int, rejected: list[Rejected], unmapped: list[Unmapped]) -> dict:
+    """The Task of a chunk: its rejects and unmapped codes."""
+    return {"resourceType": "Task", "id": id, "partOf": [{"reference": f"Task/{run}"}], "status": "completed", "intent": "order",
+            "code": {"coding": [{"system": JOBS, "code": "import-chunk"}]}, "description": f"chunk {number}",
+            "output": [{"type": {"text": label}, "valueString": _text(rows)} for label, rows in (("rejects", rejected), ("unmapped", unmapped)) if rows]}
+
+
+def read_run(task: dict) -> Ledger:
+    """The ledger in a run's Task."""
+    return Ledger(**json.loads(_output(task)["ledger"]))
+
+
+def read_chunk(task: dict) -> tuple[list[Rejected], list[Unmapped]]:
+    """What a chunk's Task tells."""
+    held = _output(task)
+    return [Rejected(*row) for row in json.loads(held.get("rejects", "[]"))], [Unmapped(*row) for row in json.loads(held.get("unmapped", "[]"))]
+
+
+def tally(met: list[tuple[int, str, str, str]]) -> list[Unmapped]:
+    """(row, table, code, display) of each encounter with an unmapped code, summed by table and code."""
+    counts = Counter((table, code) for _, table, code, _ in met)
+    first: dict[tuple[str, str], tuple[int, str]] = {}
+    for row, table, code, display in met:
+        first.setdefault((table, code), (row, display))
+    return [Unmapped(table, code, first[table, code][1], number, first[table, code][0]) for (table, code), number in counts.items()]
+
+
+def _output(task: dict) -> dict[str, str]:
+    return {output["type"]["text"]: output["valueString"] for output in task.get("output", [])}
+
+
+def _text(value) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

@@ -1,0 +1,113 @@
+"""What a mapped resource means beside the one that is stored: create, update, keep, or a reason to refuse the record.
+
+Each version that a feed writes says in `meta.source` which feed, file and row gave it and what it held, so that an edit by anybody else shows.
+"""
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from hashlib import sha256
+from typing import NamedTuple
+
+from app.fhir import json
+from app.mapping.reject import Reject
+from app.mapping.rules import Made
+
+SOURCE = re.compile(r"urn:fhir-import:(?P<site>[^/#]+)/(?P<mapping>[^#]+)#(?P<file>[0-9a-f]{12})/(?P<row>\d+)/(?P<content>[0-9a-f]{12})(?:/(?P<newer>.+))?")
+SERVER = ("versionId", "lastUpdated", "source")
+CUSTODIAN = "https://yilian.example/fhir/CodeSystem/custodian"
+
+
+class Source(NamedTuple):
+    """Where a version came from: the mapping (`site/name`), the file's hash (12 digits), the row, and the source time that it tells."""
+    mapping: str
+    file: str
+    row: int
+    newer: str | None = None
+
+
+class State(NamedTuple):
+    """A resource as it is, or as this chunk will leave it.
+
+    content: without what the server or the feed put into meta. source: None where no feed of this site wrote it as it stands.
+    version: the stored one (None: nothing is stored). changed: this chunk writes it.
+    """
+
+    content: dict
+    source: Source | None
+    version: int | None = None
+    changed: bool = False
+
+
+def stored(text: bytes, version: int, site: str) -> State:
+    """The state of a stored resource."""
+    resource = json.loads(text)
+    content, named = bare(resource), SOURCE.fullmatch((resource.get("meta") or {}).get("source") or "")
+    if not named or named["site"] != site or named["content"] != digest(content):
+        return State(content, None, version)
+    return State(content, Source(f"{site}/{named['mapping']}", named["file"], int(named["row"]), named["newer"]), version)
+
+
+def bare(resource: dict) -> dict:
+    """The resource without version, time, source and custodian: what the no-op comparison looks at."""
+    meta = {key: value for key, value in (resource.get("meta") or {}).items() if key not in SERVER}
+    tags = [tag for tag in meta.pop("tag", []) if tag.get("system") != CUSTODIAN]
+    rest = {key: value for key, value in resource.items() if key != "meta"}
+    meta |= {"tag": tags} if tags else {}
+    return {**rest, "meta": meta} if meta else rest
+
+
+def digest(content: dict) -> str:
+    """12 hex digits of a content, whatever the order of its elements."""
+    return sha256(json.dumps(dict(sorted(content.items())))).hexdigest()[:12]
+
+
+def written(state: State) -> dict:
+    """The resource to write, its source said in meta."""
+    source, content = state.source, state.content
+    newer = f"/{source.newer}" if source.newer else ""
+    text = f"urn:fhir-import:{source.mapping}#{source.file}/{source.row}/{digest(content)}{newer}"
+    return {**content, "meta": {**content.get("meta", {}), "source": text}}
+
+
+def decide(made: Made, state: State | None, source: Source, column: str) -> tuple[str, State]:
+    """What becomes of a mapped resource: `created`, `updated`, `unchanged` or `stale`, and the state after it. Errors: Reject.
+
+    `source` is this row; `column` is named where values collide.
+    """
+    if state is None:
+        return "created", State(made.resource, source, None, True)
+    _must_match(made, state.content, column)
+    if made.write == "create":
+        return "unchanged", state
+    after = {**state.content, **made.resource}
+    if digest(after) == digest(state.content):
+        return "unchanged", state
+    if state.source is None:
+        raise Reject("edited-elsewhere", f"the stored {made.resource['resourceType']} was changed by somebody else since it was imported", column, made.place)
+    if made.newer_by and state.source.newer and _older(made.newer_by, state.source.newer):
+        return "stale", state
+    if not made.newer_by and state.source.file == source.file and state.source.row < source.row and state.source.mapping == source.mapping:
+        raise Reject("duplicate-key", f"row {state.source.row} of this file has the same key and says something else", column, made.place)
+    return "updated", State(after, source, state.version, True)
+
+
+def _older(one: str, other: str) -> bool:
+    return datetime.fromisoformat(one) < datetime.fromisoformat(other)
+
+
+def _must_match(made: Made, current: dict, column: str) -> None:
+    for name in made.must_match:
+        ours, theirs = _value(made.resource, name), _value(current, name)
+        if ours is not None and theirs is not None and ours != theirs:
+            raise Reject("identity-collision", f"the stored {current['resourceType']} with this key has another {name}", column, made.place)
+
+
+def _value(resource: dict, name: str):
+    """A value by a dotted path (`subject.reference`) or an identifier's by its system (`identifier|system`)."""
+    if name.startswith("identifier|"):
+        return next((one.get("value") for one in resource.get("identifier", []) if one.get("system") == name[11:]), None)
+    value = resource
+    for step in name.split("."):
+        value = value.get(step) if isinstance(value, dict) else None
+    return value
