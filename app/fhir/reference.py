@@ -57,7 +57,7 @@ def parse(text: str, base: str | None = None) -> Reference:
         rest, own = text[len(base.rstrip("/")) + 1:], True
     for pattern in (_LITERAL, _CONDITIONAL):
         match = pattern.fullmatch(rest)
-        if match is not None and match["type"] in definitions.RESOURCE_TYPES and not (own and match["base"]):
+        if match is not None and definitions.is_resource(match["type"]) and not (own and match["base"]):
             return _matched(text, match.groupdict(""))
     return Reference(text)
 
@@ -75,7 +75,7 @@ _TYPE = re.compile(rf"(?:https?://\S*/)?([A-Z][A-Za-z]+)(?:/{_ID}(?:/_history/{_
 def type_of(text: str) -> str | None:
     """The resource type that a reference's text names, or None (a urn, a fragment, any other URL)."""
     match = _TYPE.fullmatch(text)
-    return match[1] if match is not None and match[1] in definitions.RESOURCE_TYPES else None
+    return match[1] if match is not None and definitions.is_resource(match[1]) else None
 
 
 # ---- where references stand

@@ -1,9 +1,8 @@
 """The functions and variables that FHIR adds to FHIRPath. http://hl7.org/fhir/R4/fhirpath.html#functions"""
 from __future__ import annotations
 
-from app.fhir import reference
+from app.fhir import narrative, reference
 from app.fhir.path.evaluation import Evaluation, single
-from app.fhir.path.html import is_narrative
 from app.fhir.path.node import Node, boolean, constant, is_a, member
 from app.fhir.path.syntax import BadExpression
 from app.fhir.path.values import KINDS
@@ -117,7 +116,7 @@ def _asked(name: str):
 
 
 def _html_checks(run: Evaluation, nodes: list) -> list:
-    return boolean(all(node.value.__class__ is str and is_narrative(node.value) for node in nodes))
+    return boolean(all(node.value.__class__ is str and not narrative.problem(node.value) for node in nodes))
 
 
 def typed(name: str):

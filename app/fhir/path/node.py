@@ -71,8 +71,8 @@ def fields(type: str, name: str) -> dict:
     """JSON property -> type, for what an element name stands for in a type: one entry, or one for each type of a choice; none if unknown."""
     found = _FIELDS.get((type, name))
     if found is None:
-        found = {key: element.type for key, element in properties(type).items() if element.name == name or key == name and not element.choice}
-        if found:
+        found = {key: element.type for key, element in properties(type).items() if element.name == name}
+        if found or len(_FIELDS) < 50_000:
             _FIELDS[type, name] = found
     return found
 
