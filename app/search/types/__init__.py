@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from app import errors
 from app.search.context import Context
-from app.search.query import ALL, NONE, Clause, Compare, Has, Not, Row, Test, either
+from app.search.query import Clause, Compare, Has, Not, Row, Test, either
 from app.search.types import composite, date, number, quantity, reference, special, string, token, uri
 from app.search.types.text import split
 
@@ -54,9 +54,9 @@ def test(param, modifier: str, value: str, context: Context) -> Clause:
         raise errors.TooCostly(f"A value of more than {LONGEST} characters.")
     if "" in values:
         raise errors.Invalid("A value is empty.")
-    if modifier == "missing" and param.type != "composite":
-        return missing(param, values)
     check(param, modifier)
+    if modifier == "missing":
+        return missing(param, values)
     inner = "" if modifier == "not" else modifier
     found = any_of([way for v in values for way in _ways(param, inner, v, context)])
     return Not(found) if modifier == "not" else found
@@ -65,21 +65,31 @@ def test(param, modifier: str, value: str, context: Context) -> Clause:
 def missing(param, values: list[str]) -> Clause:
     if values not in (["true"], ["false"]):
         raise errors.Invalid(":missing is true or false.")
-    if param.code in special.CLAUSES:
-        return special.clause(param.code, "missing", values, Context())
     there = Has((Test(param.name),))
     return Not(there) if values == ["true"] else there
 
 
+def supported(param) -> Supported:
+    """The modifiers and prefixes of one parameter: of its type's those that its elements have."""
+    if param.code in special.SUPPORTED:
+        return Supported(*special.SUPPORTED[param.code])
+    modifiers, prefixes = SUPPORTED[param.type]
+    return Supported(tuple(m for m in modifiers if m not in NEEDED or not param.kinds or NEEDED[m] in param.kinds), prefixes)
+
+
+NEEDED = {"of-type": "Identifier", "identifier": "Reference", "[type]": "Reference"}
+"""Modifier -> the data type without which a parameter has it not."""
+
+
 def check(param, modifier: str) -> None:
     """Errors: Unsupported for a modifier that this parameter has not, with those that it has."""
-    modifiers = TYPES[param.type].MODIFIERS
-    if not modifier or modifier in modifiers or ("[type]" in modifiers and modifier in param.targets):
+    modifiers = supported(param).modifiers
+    if not modifier or (modifier in modifiers and modifier != "[type]") or ("[type]" in modifiers and modifier in param.targets):
         return
     if modifier in getattr(TYPES[param.type], "LATER", ()):
         raise errors.Unsupported(f"The modifier :{modifier} of {param.code} is not served yet.")
-    known = [f":{m}" for m in SUPPORTED[param.type].modifiers] or ["no modifiers"]
-    raise errors.Unsupported(f"{param.code} has no modifier :{modifier}; a {param.type} parameter has {', '.join(known)}.")
+    known = ", ".join(f":{m}" for m in modifiers) or "none"
+    raise errors.Unsupported(f"{param.code} has no modifier :{modifier}; it has {known}.")
 
 
 def _ways(param, modifier: str, value: str, context: Context) -> list[tuple[Test, ...]]:
@@ -114,4 +124,4 @@ def _has(key: tuple, codes: list[str]) -> Has:
     return Has((Test(param, (first, *rest)),))
 
 
-__all__ = ["ALL", "NONE", "SUPPORTED", "TYPES", "check", "rows", "test"]
+__all__ = ["SUPPORTED", "Supported", "TYPES", "check", "rows", "supported", "test"]

@@ -46,6 +46,8 @@ def _list_id(text: str, context: Context) -> str:
 
 CLAUSES = {"_id": _id, "_lastUpdated": _updated, "_list": _list}
 """Name -> (modifier, values as written, context) -> Clause."""
+SUPPORTED = {"_id": (("missing", "not"), ()), "_lastUpdated": (("missing",), date.PREFIXES), "_list": ((), ())}
+"""Name -> its modifiers and prefixes."""
 
 
 def clause(code: str, modifier: str, values: list[str], context: Context) -> Clause:
