@@ -1,89 +1,123 @@
-"""AuditEvents rendered from access records, in the shape of IHE BALP. https://profiles.ihe.net/ITI/BALP/content.html"""
+"""Access records as IHE BALP AuditEvents, one for each patient touched. https://profiles.ihe.net/ITI/BALP/content.html
+
+BALP has no pattern for history, operations, batches and the log's own life; those events have its shape of a query and claim no profile.
+"""
 from __future__ import annotations
 
-import base64
-from datetime import datetime, timezone
+import ipaddress
+from base64 import b64encode
+from datetime import datetime, timedelta, timezone
+from functools import lru_cache
 
-from app.audit import codes, record
+from app.audit import shapes
+from app.audit.identity import event_id, parse_id
+from app.audit.record import fields
+from app.audit.shapes import Coding, Kind
 from app.store.base import Access, Event
 
-parse_id = record.parse_id
-PROFILES = {"C": "Create", "R": "Read", "U": "Update", "D": "Delete", "E": "Query"}
-CLIENT = {"C": (codes.DCM, "110153"), "R": (codes.DCM, "110152"), "U": (codes.DCM, "110153"), "D": (codes.DCM, "110150"), "E": (codes.DCM, "110153")}
-SERVER = {"C": (codes.DCM, "110152"), "R": (codes.DCM, "110153"), "U": (codes.DCM, "110152"), "D": (codes.PARTICIPANT, "custodian"), "E": (codes.DCM, "110152")}
-"""Who sends and who receives: the roles of client and server turn with the action."""
+__all__ = ["parse_id", "render"]
+EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
 def render(access: Access, ordinal: int) -> dict:
-    """The AuditEvent of one of the record's events (one a patient); the record stays what is stored."""
-    event = access.events[ordinal] if access.events else Event("E", codes.APPLICATION_START)
-    rest = access.type == "rest"
-    base, query, reason = record.details(access)
-    at = _instant(access.at)
-    made = {"resourceType": "AuditEvent", "id": record.event_id(access, ordinal), "meta": {"versionId": "1", "lastUpdated": at}}
-    if rest and (profile := _profile(event)):
-        made["meta"]["profile"] = [f"{codes.BALP}/StructureDefinition/IHE.BasicAudit.{profile}"]
-    made |= {"type": {"system": codes.TYPE if rest else codes.DCM, "code": access.type},
-             "subtype": [{"system": codes.INTERACTION if rest else codes.DCM, "code": event.subtype}],
-             "action": event.action, "recorded": at, "outcome": access.outcome}
-    if reason:
-        made["outcomeDesc"] = reason
+    """The AuditEvent of one of the record's events. Errors: IndexError for an ordinal that it has not."""
+    event, said = access.events[ordinal], fields(access.plain)
+    kind = shapes.kind(event.subtype)
+    recorded = (EPOCH + timedelta(microseconds=access.at)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    resource = {"resourceType": "AuditEvent", "id": event_id(access.journal, access.sequence, ordinal), "meta": _meta(kind, event, recorded),
+                "type": shapes.TYPES[access.type].render(), "subtype": _subtypes(kind, event), "action": event.action, "recorded": recorded, "outcome": access.outcome}
+    if said.get("w"):
+        resource["outcomeDesc"] = said["w"]
     if access.purpose:
-        made["purposeOfEvent"] = [{"coding": [{"system": codes.ACT_REASON, "code": access.purpose}]}]
-    made["agent"] = _agents(access, event, base)
-    made["source"] = {"site": access.site, "observer": {"identifier": {"value": access.site}}}
-    if entities := _entities(access, event, query):
-        made["entity"] = entities
-    return made
+        resource["purposeOfEvent"] = [_purpose(access.purpose)]
+    resource["agent"] = list(_agents(access, event, said))
+    resource["source"] = {"site": access.site, "observer": {"identifier": {"value": access.site}},
+                          "type": [{"system": "http://terminology.hl7.org/CodeSystem/security-source-type", "code": "4", "display": "Application Server"}]}
+    resource["entity"] = list(_entities(access, event, kind, said))
+    return resource
 
 
-def _profile(event: Event) -> str:
-    """BALP has no pattern for histories: those carry no profile."""
-    if event.action == "E" and event.subtype not in codes.QUERIES:
-        return ""
-    return ("Patient" if event.patient else "") + PROFILES[event.action]
+def _meta(kind: Kind, event: Event, recorded: str) -> dict:
+    profile = shapes.profile(kind, bool(event.patient))
+    return {"versionId": "1", "lastUpdated": recorded, **({"profile": [profile]} if profile else {})}
 
 
-def _agents(access: Access, event: Event, base: str) -> list[dict]:
-    server = {"type": _coded(*SERVER[event.action]), "who": {"identifier": {"value": access.site}}, "requestor": False, "network": {"address": access.site, "type": "1"}}
-    if not access.client:
-        return [{**server, "requestor": True}]
-    client = {"type": _coded(*CLIENT[event.action]), "who": {"identifier": {"value": access.client}}, "requestor": not access.user}
-    if access.address:
-        client["network"] = {"address": access.address, "type": "2"}
-    organization = {"type": _coded(codes.ROLE_CLASS, "PROV"), "who": {"reference": f"Organization/{access.organization}"}, "requestor": False}
-    agents = [client, server, *([organization] if access.organization else [])]
-    token = {"policy": [access.policy]} if access.policy else {}
+def _subtypes(kind: Kind, event: Event) -> list[dict]:
+    return [kind.subtype.render(), *([{"system": shapes.OURS, "code": event.subtype}] if event.subtype[:1] == "$" else [])]
+
+
+def _purpose(code: str) -> dict:
+    return {"coding": [{"system": shapes.REASON, "code": code}]}
+
+
+# agents
+
+def _agents(access: Access, event: Event, said: dict):
+    """Client, server, the person, the organisation; the token's id stands with the person, or with the client where there is none."""
+    client, server, user = shapes.AGENTS[event.action]
+    policy = {"policy": [access.policy]} if access.policy else {}
+    yield {**_agent(client, {"identifier": {"value": access.client}}, not access.user), **({} if access.user else policy),
+           "network": _network(said.get("a") or access.site)}
+    yield {**_agent(server, {"identifier": {"value": access.site}}, False), "network": _network(access.site)}
     if access.user:
-        issuer, _, subject = access.user.rpartition("|")
-        role = (codes.PARTICIPATION, "IRCP" if event.action in "RE" else "AUT")
-        agents.append({"type": _coded(*role), "who": {"identifier": {**({"system": issuer} if issuer else {}), "value": subject}},
-                       **({"name": access.agent_name} if access.agent_name else {}), "requestor": True, **token,
-                       "purposeOfUse": [{"coding": [{"system": codes.ACT_REASON, "code": access.purpose}]}]})
-    else:
-        client.update(token)
-    return agents
+        issuer, bar, subject = access.user.partition("|")
+        yield {**_agent(user, {"identifier": {"system": issuer, "value": subject} if bar else {"value": issuer}}, True), **({"name": said["n"]} if said.get("n") else {}),
+               **policy, **({"purposeOfUse": [_purpose(access.purpose)]} if access.purpose else {})}
+    if access.organization:
+        yield _agent(shapes.PROVIDER, {"reference": f"Organization/{access.organization}"}, False)
 
 
-def _entities(access: Access, event: Event, query: str) -> list[dict]:
-    entities = []
+def _agent(coding: Coding, who: dict, requestor: bool) -> dict:
+    return {"type": {"coding": [coding.render()]}, "who": who, "requestor": requestor}
+
+
+@lru_cache(maxsize=1000)
+def _network(address: str) -> dict:
+    """An address and what it is: 1 machine name, 2 IP address, 5 URI."""
+    if "://" in address:
+        return {"address": address, "type": "5"}
+    try:
+        ipaddress.ip_address(address)
+    except ValueError:
+        return {"address": address, "type": "1"}
+    return {"address": address, "type": "2"}
+
+
+# entities
+
+def _entities(access: Access, event: Event, kind: Kind, said: dict):
     if access.request:
-        entities.append({"what": {"identifier": {"value": access.request}}, "type": {"system": codes.BALP_ENTITY, "code": "XrequestId"}})
-    if event.subtype in codes.QUERIES:
-        entities.append({"type": {"system": codes.ENTITY_TYPE, "code": "2"}, "role": {"system": codes.OBJECT_ROLE, "code": "24"},
-                         "query": base64.b64encode(query.encode() or b"?").decode()})
-    elif event.entity:
-        version = f"/_history/{event.version}" if event.version else ""
-        entities.append({"what": {"reference": event.entity + version}, "type": {"system": codes.ENTITY_TYPE, "code": "2"}, "role": {"system": codes.OBJECT_ROLE, "code": "4"}})
+        yield {"what": {"identifier": {"value": access.request}}, "type": shapes.TRANSACTION.render()}
+    yield from SHAPES[kind.shape](access, event, said)
     if event.patient:
-        entities.append({"what": {"reference": event.patient}, "type": {"system": codes.ENTITY_TYPE, "code": "1"}, "role": {"system": codes.OBJECT_ROLE, "code": "1"}})
-    return entities
+        yield _entity(shapes.PERSON, shapes.IS_PATIENT, {"reference": event.patient})
 
 
-def _coded(system: str, code: str) -> dict:
-    return {"coding": [{"system": system, "code": code}]}
+def _entity(type: Coding, role: Coding, what: dict) -> dict:
+    return {"what": what, "type": type.render(), "role": role.render()}
 
 
-def _instant(at: int) -> str:
-    """With microseconds, so that an event's place in time is the record's."""
-    return datetime.fromtimestamp(at // 1_000_000, timezone.utc).strftime("%Y-%m-%dT%H:%M:%S") + f".{at % 1_000_000:06d}Z"
+def _what(event: Event) -> dict:
+    return {"reference": f"{event.entity}/_history/{event.version}" if event.version else event.entity} if event.entity else {"display": shapes.NO_ID}
+
+
+def _data(access: Access, event: Event, said: dict):
+    """The resource; of a conditional interaction that was refused, its condition as description."""
+    yield {**_entity(shapes.OBJECT, shapes.IS_DATA, _what(event)), **({"description": said["q"]} if said.get("q") else {})}
+
+
+def _query(access: Access, event: Event, said: dict):
+    """The query, and what it was asked of: a compartment, or the resource of a history."""
+    yield {"type": shapes.OBJECT.render(), "role": shapes.IS_QUERY.render(), "query": b64encode((said.get("q") or "?").encode("utf-8", "replace")).decode(),
+           **({"description": said["b"]} if said.get("b") else {})}
+    if event.entity and event.entity != event.patient:
+        patient = event.entity.startswith(shapes.PATIENT)
+        yield _entity(*((shapes.PERSON, shapes.IS_PATIENT) if patient else (shapes.OBJECT, shapes.IS_DATA)), _what(event))
+
+
+def _journal(access: Access, event: Event, said: dict):
+    yield {**_entity(shapes.OBJECT, shapes.IS_SECURITY, {"identifier": {"value": access.journal}}), **({"description": said["q"]} if said.get("q") else {})}
+
+
+SHAPES = {"data": _data, "query": _query, "journal": _journal}
+"""Shape of a kind -> its entities, beside the request and the patient."""
