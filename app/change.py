@@ -152,7 +152,7 @@ class Writer:
         return Done("deleted", gone)
 
     def _match(self, change: Change, current: Entry | None) -> None:
-        if change.if_match and (current is None or str(current.version) not in change.if_match):
+        if change.if_match and (current is None or not {"*", str(current.version)} & set(change.if_match)):
             now = f"the current version is {current.version}" if current else "there is no current version"
             raise errors.VersionMismatch(f"If-Match names version {', '.join(change.if_match)}, but {now}.")
 

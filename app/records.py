@@ -8,13 +8,13 @@ from typing import NamedTuple
 
 from app import cursor as cursors
 from app import errors
-from app.audit import events, record
+from app.audit import answers, events, record
 from app.audit.journal import Indexer, Journal
 from app.caller import Caller
 from app.change import Change, Done, Writer, check, conditional, new_id
 from app.fhir import json, reference
 from app.search import include, parse
-from app.search.query import ALL, Compare, Key, Query, Stamp, both
+from app.search.query import ALL, Compare, Key, Not, Query, Stamp, both
 from app.search.types import date
 from app.settings import Settings
 from app.sharing import policy
@@ -23,6 +23,7 @@ from app.store.base import Entry, Event, Found, Store
 __all__ = ["Change", "Done", "Page", "Records", "World"]
 
 LOG = "AuditEvent"
+NOT_LOG = Not(Stamp((Compare("type", "eq", LOG),)))
 INCLUDED = 1000
 """Resources that includes may add to a page; what would bring more makes fewer matches on it."""
 ROUNDS = 10
@@ -111,16 +112,17 @@ class Records:
 
     async def _history(self, type: str, id: str | None, pairs, cursor) -> Page:
         opened = self._open(cursor) if cursor else None
+        if opened and (opened.get("type", "?"), opened.get("id")) != (type, id):
+            raise errors.Invalid("This page link belongs to another address.", expression="_cursor")
         pairs = opened["pairs"] if opened else pairs
         asked = _Span(pairs, self.world)
-        if opened and (opened["type"], opened["id"]) != (type, id):
-            raise errors.Invalid("This page link belongs to another address.", expression="_cursor")
         if id is not None:
             await self._version(type, id, None)
         at, now = (opened["at"], opened["now"]) if opened else (await self.store.newest(), _now())
         if type == LOG:
             raise errors.Unsupported("The log has no versions: search AuditEvent, for each is written once.")
-        found = await self.store.history(Query((type,) if type else (), self.scope), at=at, now=_now(), id=id, since=asked.since, moment=asked.moment,
+        where = self.scope if type else both(self.scope, NOT_LOG)
+        found = await self.store.history(Query((type,) if type else (), where), at=at, now=_now(), id=id, since=asked.since, moment=asked.moment,
                                          limit=asked.count + 1, after=opened["after"] if opened else None)
         entries = found[:asked.count]
         more = len(found) > asked.count and entries
@@ -136,24 +138,24 @@ class Records:
         compartment: (`Patient`, id) of a compartment search. Errors: Unsupported, Invalid, TooCostly by the name of the parameter.
         """
         kind = "search-type" if len(types) == 1 else "search-system"
-        subject = "/".join(compartment) if compartment else ""
+        subject = "/".join(compartment) if compartment and compartment[0] == "Patient" else ""
         try:
             page = await self._search(types, list(pairs), strict, compartment, cursor)
         except errors.Failure as failure:
-            await self._refuse([Event("E", kind, subject)], failure, _query(types, pairs))
+            await self._refuse([Event("E", kind, "", 0, subject)], failure, _query(types, pairs))
             raise
-        await self._tell(_patients([*page.entries, *page.included], kind, subject), _query(types, pairs if not cursor else [("_cursor", "")]))
+        await self._tell(_patients([*page.entries, *page.included], kind, "", subject), _query(types, pairs if not cursor else [("_cursor", "")]))
         return page
 
     async def _search(self, types, pairs, strict, compartment, cursor) -> Page:
         opened = self._open(cursor) if cursor else {}
         if opened:
-            if (opened["types"], opened["compartment"]) != (list(types), list(compartment) if compartment else None):
+            if (opened.get("types"), opened.get("compartment")) != (list(types), list(compartment) if compartment else None):
                 raise errors.Invalid("This page link belongs to another address.", expression="_cursor")
             pairs, strict = [tuple(p) for p in opened["pairs"]], opened["strict"]
         at, now = (opened["at"], opened["now"]) if opened else (await self.store.newest(), _now())
         context = parse.Context(self.world.zone, self.caller.base, now, strict)
-        search = parse.parse(types, pairs, context)
+        search = _without_log(parse.parse(types, pairs, context))
         if compartment:
             search = search._replace(query=search.query._replace(where=both(search.query.where, parse.compartment(*compartment, search.query.types))))
         ask = _Ask(self, search, at, now, opened.get("after"), min(search.count if search.count is not None else self.world.settings.page, self.world.settings.page_limit))
@@ -200,7 +202,8 @@ class Records:
         for step, (change, target) in enumerate(zip(changes, targets)):
             with _at(change):
                 if step in found:
-                    done.append(found[step])
+                    first = found[step]
+                    done.append(first if first.entry is not None or first.outcome != "found" else Done("found", done[targets.index(target)].entry))
                 else:
                     resource = await self._rewrite(tx, change.resource, names) if change.resource is not None else None
                     done.append(await writer.apply(target, resource))
@@ -216,37 +219,51 @@ class Records:
 
     async def _targets(self, tx, changes: list[Change]) -> tuple[list[Change], dict[int, Done]]:
         """The changes with their ids known: given, made, or found by their conditions; and those that are done already."""
-        targets, found, taken = [], {}, {}
+        targets, found, taken, equal = [], {}, set(), {}
         for step, change in enumerate(changes):
             with _at(change):
-                target, settled = await self._target(tx, change)
+                first = equal.setdefault((change.type, change.condition), step) if change.method == "create" and change.condition is not None else step
+                if first != step:  # the same conditional create again: it finds what the first one makes
+                    targets.append(targets[first])
+                    found[step] = Done("found", None)
+                    continue
+                target, settled, names = await self._target(tx, change)
+                if taken.intersection(names):
+                    raise errors.Invalid(f"{', '.join(taken.intersection(names))} is changed twice in one transaction.")
+                taken.update(names)
+                targets.append(target)
                 if settled is not None:
                     found[step] = settled
-                name = f"{target.type}/{target.id}"
-                if name in taken and change.method != "create":
-                    raise errors.Invalid(f"{name} is changed twice in one transaction.")
-                if settled is None or settled.outcome != "found":
-                    taken[name] = step
-                targets.append(target)
         return targets, found
 
-    async def _target(self, tx, change: Change) -> tuple[Change, Done | None]:
+    async def _target(self, tx, change: Change) -> tuple[Change, Done | None, list[str]]:
+        """One change with its id, what became of it already, and the names of what it changes."""
         if change.condition is None:
-            return (replace(change, id=new_id()), None) if change.method == "create" else (change, None)
+            target = replace(change, id=new_id()) if change.method == "create" else change
+            return target, None, [f"{target.type}/{target.id}"]
         matches = await self._matches(tx, change.type, change.condition, 1000 if change.many else 2)
         if change.method == "delete" and change.many:
-            return change, await self._delete_all(tx, change, matches)
+            return change, await self._delete_all(tx, change, matches), [m.entry.ref for m in matches]
         if len(matches) > 1:
             raise errors.Ambiguous(f"{change.type}?{change.condition} matches more than one resource.")
-        if matches:
-            entry = matches[0].entry
-            named = (change.resource or {}).get("id")
-            if change.method == "create":
-                return replace(change, id=entry.id), Done("found", entry)
-            if change.method == "update" and named not in (None, entry.id):
-                raise errors.Invalid(f"The condition finds {entry.ref}, but the resource says id {named!r}.", expression=f"{change.type}.id")
-            return replace(change, id=entry.id), None
-        await self._claim(tx, change)
+        if not matches:
+            await self._claim(tx, change)
+            target, settled = await self._unmatched(tx, change)
+        else:
+            target, settled = self._matched(change, matches[0].entry)
+        return target, settled, [f"{target.type}/{target.id}"] if settled is None else []
+
+    def _matched(self, change: Change, entry: Entry) -> tuple[Change, Done | None]:
+        """A condition that finds one resource."""
+        if change.method == "create":
+            return replace(change, id=entry.id), Done("found", entry)
+        named = (change.resource or {}).get("id")
+        if change.method == "update" and named not in (None, entry.id):
+            raise errors.Invalid(f"The condition finds {entry.ref}, but the resource says id {named!r}.", expression=f"{change.type}.id")
+        return replace(change, id=entry.id), None
+
+    async def _unmatched(self, tx, change: Change) -> tuple[Change, Done | None]:
+        """A condition that finds nothing."""
         if change.method == "create":
             return replace(change, id=new_id()), None
         if change.method == "update":
@@ -390,7 +407,7 @@ class _Ask:
         """A search of AuditEvents: access records as they render, and those that other systems sent, newest first."""
         await self.records.world.indexer.catch_up()
         ascending = _log_order(self.search)
-        where = both(record.translate(self.search.query.where), policy.log_scope(self.records.caller))
+        where = both(answers.translate(self.search.query.where), policy.log_scope(self.records.caller))
         own, theirs, until = self.after if self.after else (None, None, None)
         sort = self.query._replace(sort=(Key(f"{LOG}.date", "low", not ascending),))
         if self.search.summary == "count" or self.search.count == 0:
@@ -467,10 +484,10 @@ def _done(change: Change, done: Done) -> list[Event]:
     return _each(done.entry, *(("R", "read") if done.outcome == "found" else ACTIONS[change.method]))
 
 
-def _patients(entries: list[Entry], kind: str, subject: str) -> list[Event]:
-    """Events of a search or history: one for each patient in its results."""
-    patients = dict.fromkeys(p for e in entries for p in e.about)
-    return [Event("E", kind, subject, 0, p) for p in patients or ("",)]
+def _patients(entries: list[Entry], kind: str, entity: str, patient: str = "") -> list[Event]:
+    """Events of a search or history: one for each patient in its results, and for the one who was asked for."""
+    patients = dict.fromkeys([*((patient,) if patient else ()), *(p for e in entries for p in e.about)])
+    return [Event("E", kind, entity, 0, p) for p in patients or ("",)]
 
 
 def _query(types, pairs) -> str:
@@ -479,6 +496,16 @@ def _query(types, pairs) -> str:
 
 def _text(pairs) -> str:
     return "&".join(f"{name}={value}" for name, value in pairs)
+
+
+def _without_log(search: parse.Search) -> parse.Search:
+    """The log is searched by its name, and alone."""
+    types = search.query.types
+    if LOG in types and len(types) > 1:
+        raise errors.Unsupported("AuditEvents are searched alone, not beside other types.", expression="_type")
+    if types == (LOG,) and search.includes or any(LOG in (i.type, *getattr(i, "targets", ())) for i in search.includes if i.type != "*"):
+        raise errors.Unsupported("AuditEvents are neither included nor do they include; search them by entity or patient.", expression="_include")
+    return search if types else search._replace(query=search.query._replace(where=both(search.query.where, NOT_LOG)))
 
 
 def _rendered(access, ordinal: int) -> Entry:
