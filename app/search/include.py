@@ -40,6 +40,8 @@ def parse(text: str, *, reverse: bool, iterate: bool) -> Include:
         param = parameters.find(type, code)
         if param.type != "reference":
             raise errors.Invalid(f"{type}:{code} is a {param.type} parameter; only references can be included.")
+        if param.canonical:
+            raise errors.Unsupported(f"{type}:{code} holds canonical urls, which are not included.")
         if target and target not in param.targets:
             raise errors.Invalid(f"{type}:{code} does not point to {target}, but to {', '.join(param.targets)}.")
     return Include(type, code, target, reverse, iterate)
@@ -87,7 +89,7 @@ def _reverse(include: Include, page: list) -> list[Query]:
 def _params(type: str, code: str) -> list:
     if code != "*":
         return [parameters.find(type, code)]
-    return [p for p in parameters.of(type).values() if p.type == "reference"]
+    return [p for p in parameters.of(type).values() if p.type == "reference" and not p.canonical]
 
 
 def _queries(types: tuple[str, ...], ways: list[Clause]) -> list[Query]:

@@ -70,9 +70,17 @@ def _param(type: str, known: definitions.Parameter) -> Param | None:
     kinds = _kinds(type, known.expression, known.type, name)
     if not kinds:
         return None
-    if known.type == "reference" and not targets:
-        targets = TYPES
+    if known.type == "reference":
+        targets = _targets(type, known.expression, targets or TYPES)
     return Param(name, known.code, known.type, kinds, targets, url=known.url)
+
+
+def _targets(type: str, expression: str, targets: tuple[str, ...]) -> tuple[str, ...]:
+    """Of a parameter's targets (one definition for many types, often), those that the elements of this type may name."""
+    named = [end.targets for end in ends(Branch(), type, expression)]
+    if None in named:
+        return targets
+    return tuple(t for t in targets if any(t in each for each in named)) or targets
 
 
 def _kinds(type: str, expression: str, parameter: str, name: str = "") -> frozenset[str]:

@@ -58,11 +58,21 @@ class Composite(NamedTuple):
 
 
 class End(NamedTuple):
-    """Where an expression ends: the branch, the FHIR type of what is there, and its definition (None for the resource itself)."""
+    """Where an expression ends: the branch, the FHIR type of what is there, its definition (None for the resource itself),
+    and the one type that `resolve() is` asks of a reference (empty where it does not)."""
 
     branch: Branch
     type: str
     element: object = None
+    only: str = ""
+
+    @property
+    def targets(self) -> frozenset[str] | None:
+        """Types that a reference here may name; None where it may name any."""
+        if self.only:
+            return frozenset((self.only,))
+        declared = getattr(self.element, "targets", ())
+        return frozenset(declared) if declared and "Resource" not in declared else None
 
 
 def walk(branch: Branch, value, add: Callable, frame: Frame, group: int = 0) -> None:
@@ -163,7 +173,7 @@ def _step(states: list[End], step, start: bool) -> list[End]:
         return _only(states, step.arguments[0].steps[-1].name)
     if isinstance(step, syntax.Call) and step.name == "where" and len(step.arguments) == 1:
         test = _condition(step.arguments[0])
-        return [End(s.branch.guarded(test), s.type, s.element) for s in states]
+        return [End(s.branch.guarded(test), s.type, s.element, test.type if isinstance(test, Is) else s.only) for s in states]
     if isinstance(step, syntax.Call) and step.name == "extension" and len(step.arguments) == 1:
         return [End(s.branch.child("extension").guarded(Equals("url", step.arguments[0].value)), "Extension") for s in states]
     raise Unfit(repr(step))

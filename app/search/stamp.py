@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from app import errors
 from app.search import parameters
-from app.search.paths import Branch, Frame, Unfit, ends, walk
+from app.search.paths import Branch, Frame, ends, walk
 from app.search.query import FIRST, LAST
 from app.search.types import date
 from app.search.types.reference import local
@@ -51,6 +51,9 @@ DATES = ("date", "period", "occurrence", "effective", "effective-time", "onset-d
          "whenhandedover", "datetime", "datewritten", "authored", "authored-on", "authoredon", "created", "sent", "issued", "recorded", "timestamp", "entered-date",
          "recorded-date")
 """Date parameters that tell when what a resource says was so; the first that a type has and a resource fills counts."""
+
+DATED = {"AppointmentResponse": ("start",), "Coverage": ("period",), "DeviceUseStatement": ("timing", "recordedOn"), "SupplyDelivery": ("occurrence",)}
+"""Type -> elements that tell it where the type has no date parameter."""
 
 
 class Stamped(NamedTuple):
@@ -148,18 +151,15 @@ def _date(resource: dict, zone: str) -> int | None:
 
 @lru_cache(maxsize=None)
 def _dates(type: str) -> tuple[Branch, ...]:
+    known = [parameters.definition(type, code) for code in DATES]
+    expressions = [each.expression for each in known if each is not None and each.type == "date"] + [f"{type}.{path}" for path in DATED.get(type, ())]
     trees = []
-    for code in DATES:
-        definition = parameters.definition(type, code)
-        if definition is not None and definition.type == "date":
-            tree = Branch()
-            try:
-                for end in ends(tree, type, definition.expression):
-                    if end.type in date.READERS:
-                        end.branch.readers.append((_span(end.type), ""))
-            except Unfit:
-                continue
-            trees.append(tree)
+    for expression in expressions:
+        tree = Branch()
+        for end in ends(tree, type, expression):
+            if end.type in date.READERS:
+                end.branch.readers.append((_span(end.type), ""))
+        trees.append(tree)
     return tuple(trees)
 
 
