@@ -9,7 +9,8 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Match
 
-from app.auth.identify import identify
+from app.auth.identify import base, identify
+from app.caller import Caller
 from app.errors import Failure, Invalid
 from app.records import Records
 from app.rest import body, interactions, negotiation, respond
@@ -65,13 +66,21 @@ async def _served(request: Request, named: str) -> Response:
     pairs = body.pairs(request.scope["query_string"])
     media = _media(request, target, pairs)
     settings = request.app.state.settings
-    caller = identify(request, settings).on(request=named)
+    caller = _caller(request, target, named)
     call = Call(Records(request.app.state.world, caller), request.method, target, pairs, request.headers, caller.base, prefer=prefer(request.headers.get("prefer")))
     if request.method in BODIED:
         call.body = await body.read(request.stream(), request.headers.get("content-length"), request.headers.get("content-encoding"), settings.body_limit)
         if target.shape.endswith("s"):
             call.pairs = [*pairs, *_form(call)]
     return await respond.response(await interactions.perform(call), call, media)
+
+
+def _caller(request: Request, target: Target, named: str) -> Caller:
+    """Who asks. What the server can do is told to anybody. Errors: Unauthenticated."""
+    settings = request.app.state.settings
+    if target.shape == "m":
+        return Caller(organization="", client="anybody", request=named, base=base(request, settings))
+    return identify(request, settings).on(request=named)
 
 
 def _address(request: Request) -> str:

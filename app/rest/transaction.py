@@ -45,6 +45,8 @@ async def submit(call: Call, target: Callable, allowed: Callable, perform: Calla
 def _check(found: dict) -> None:
     """The Bundle without its resources is as the standard says: each of those is checked where it is written."""
     entries = found.get("entry")
+    if entries == []:  # the standard says that it is no error
+        found = {k: v for k, v in found.items() if k != "entry"}
     bare = [{k: v for k, v in e.items() if k != "resource"} if isinstance(e, dict) else e for e in entries] if isinstance(entries, list) else entries
     for step, entry in enumerate(bare if isinstance(bare, list) else ()):
         if entry == {}:
@@ -85,7 +87,7 @@ class _Reader:
             raise Invalid("A batch or transaction inside another is not done: post it by itself.", expression="request.url")
         self.allowed(where, method)
         resource = entry.get("resource")
-        if method in NEEDS and not isinstance(resource, dict) and not where.operation:
+        if method in NEEDS and not isinstance(resource, dict) and not where.operation and not where.shape.endswith("s"):
             raise Invalid(f"A {method} needs a resource in its entry.", expression="resource")
         if not isinstance(resource, dict | None):
             raise Invalid("A resource is a JSON object.", expression="resource")

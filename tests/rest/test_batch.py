@@ -44,7 +44,7 @@ async def test_a_failing_entry_leaves_the_others_alone(client):
     ({"request": {"method": "GET", "url": "http://elsewhere/fhir/Patient/1"}}, "400"),
     ({"request": {"method": "GET", "url": "Patient?colour=red"}}, "400"),
     ({"request": {"method": "GET", "url": "Patient/$everything-else"}}, "404"),
-    ({"request": {"method": "POST", "url": ""}, "resource": {"resourceType": "Bundle", "type": "batch"}}, "400"),
+    ({"request": {"method": "POST", "url": "/"}, "resource": {"resourceType": "Bundle", "type": "batch"}}, "400"),
     ({"request": {"method": "POST", "url": "Patient"}, "resource": {"resourceType": "Observation"}}, "400"),
 ])
 async def test_what_is_wrong_with_an_entry_is_told_in_its_response(client, bad, status):
@@ -54,7 +54,7 @@ async def test_what_is_wrong_with_an_entry_is_told_in_its_response(client, bad, 
 
 
 async def test_a_batch_inside_a_batch_is_refused_in_words(client):
-    inner, = await send(client, entry("POST", "", transaction(kind="batch")))
+    inner, = await send(client, entry("POST", "/", transaction(kind="batch")))
     assert inner["response"]["status"].startswith("400") and "inside another" in inner["response"]["outcome"]["issue"][0]["diagnostics"]
 
 

@@ -131,8 +131,8 @@ async def test_a_conditional_reference_without_a_single_match_fails_the_whole(cl
     (entry("DELETE", "AuditEvent/1"), 405),
     (entry("PUT", "Patient?identifier=1", patient()), 412),
     (entry("POST", "Patient", patient(), ifNoneExist="identifier=1"), 412),
-    (entry("POST", "", {"resourceType": "Bundle", "type": "batch"}), 400),
-    (entry("POST", "Patient/$op", {"resourceType": "Parameters"}), 404),
+    (entry("POST", "/", {"resourceType": "Bundle", "type": "batch"}), 400),
+    (entry("POST", "Patient/$op", {"resourceType": "Parameters"}), 405),
 ])
 async def test_one_failing_entry_leaves_no_trace_and_is_named(client, bad, status):
     await client.put("Patient/a", json=patient(id="a"))
