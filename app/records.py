@@ -503,7 +503,7 @@ def _without_log(search: parse.Search) -> parse.Search:
     types = search.query.types
     if LOG in types and len(types) > 1:
         raise errors.Unsupported("AuditEvents are searched alone, not beside other types.", expression="_type")
-    if types == (LOG,) and search.includes or any(LOG in (i.type, *getattr(i, "targets", ())) for i in search.includes if i.type != "*"):
+    if types == (LOG,) and search.includes or any(LOG in (i.type, i.target) for i in search.includes):
         raise errors.Unsupported("AuditEvents are neither included nor do they include; search them by entity or patient.", expression="_include")
     return search if types else search._replace(query=search.query._replace(where=both(search.query.where, NOT_LOG)))
 
