@@ -37,7 +37,11 @@ class Expression:
         `subsumes(node, node)`, `now` (a dateTime's text), `trace(name, nodes)`. Raises BadExpression and TooCostly.
         """
         node = resource if resource.__class__ is Node else Node(resource, type_name or resource["resourceType"])
-        return self._run(Evaluation(node, env or {}, budget), [node])
+        return self.run(Evaluation(node, env or {}, budget))
+
+    def run(self, evaluation: Evaluation) -> list[Node]:
+        """The same, as a part of a larger piece of work with one budget."""
+        return self._run(evaluation, [evaluation.context])
 
     def holds(self, resource, *, type_name: str | None = None, env: dict | None = None) -> bool | None:
         """The result as one Boolean; None if it is empty."""
