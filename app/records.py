@@ -301,8 +301,11 @@ class Records:
 
     async def _rewrite(self, tx, resource: dict, names: dict[str, str]) -> dict:
         """The resource with references to others of this commit, and conditional ones, made into references to ids."""
+        written = json.dumps(resource)
+        if b"?" not in written and not (names and (b"urn:" in written or any("://" in name for name in names))):
+            return resource
         known = dict(names)
-        for text in conditional(resource):
+        for text in conditional(resource) if b"?" in written else ():
             type, _, condition = text.partition("?")
             matches = await self._matches(tx, type, condition, 2)
             if len(matches) != 1:

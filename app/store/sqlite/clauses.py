@@ -82,7 +82,7 @@ class Compiler:
         """There is a row of `entry` for the first test, and beside it rows of the same group for the others."""
         test, rest = tests[0], tests[1:]
         r = self.alias("r")
-        conditions = [Sql(f"{r}.entry={entry.text}", entry.args), self.test(test, r)]
+        conditions = [Sql(f"{r}.entry={entry.text}", entry.args), self.probe(test, r)]
         if group:
             conditions.append(Sql(f"{r}.grp={group}"))
         if rest:
@@ -136,6 +136,13 @@ class Compiler:
         if param is None:
             return FALSE
         return join(" and ", [Sql(f"{r}.param=?", (param,)), *(self.compare(c, r) for c in test.compares)], TRUE)
+
+    def probe(self, test: Test, r: str) -> Sql:
+        """The test on rows whose entry is known: the unary plus keeps SQLite from leaving the key led by the entry for another."""
+        param = self.intern(test.param)
+        if param is None:
+            return FALSE
+        return join(" and ", [Sql(f"{r}.param=?", (param,)), *(self.compare(c, "+" + r) for c in test.compares)], TRUE)
 
     def compare(self, compare: Compare, alias: str) -> Sql:
         """One comparison on a column of `alias`; an unknown name matches nothing."""

@@ -66,7 +66,7 @@ def _value(compiler: Compiler, key: Key) -> Sql:
     if not key.param:
         return Sql(f"e.{key.column}")
     param = compiler.intern(key.param)
-    rows = join(" and ", [Sql("k.entry=e.number"), Sql("k.param=?", (param if param is not None else -1,)), *(compiler.compare(c, "k") for c in key.compares)], TRUE)
+    rows = join(" and ", [Sql("k.entry=e.number"), Sql("k.param=?", (param if param is not None else -1,)), *(compiler.compare(c, "+k") for c in key.compares)], TRUE)
     return Sql(f"(select {'max' if key.descending else 'min'}(k.{key.column}) from row k where {rows.text})", rows.args)
 
 
@@ -115,7 +115,7 @@ def _newest(con, compiler, query, columns, limit, after) -> list[tuple]:
         where = join(" and ", [*parts, bound], TRUE)
         return con.execute(f"select {columns}, e.number from {text} where {where.text} order by {order} desc limit ?", (*where.args, limit)).fetchall()
     test = compiler.test(follow, "s")
-    earlier = compiler.test(follow, "s2")
+    earlier = compiler.probe(follow, "s2")
     bound = Sql("s.entry<?", (after[-1],)) if after else TRUE
     first = Sql(f"not exists(select 1 from row s2 where s2.entry=s.entry and s2.place<s.place and {earlier.text})", earlier.args)
     where = join(" and ", [test, bound, first, *parts], TRUE)
@@ -151,8 +151,8 @@ def _with_value(con, compiler, query, columns, limit, after, key) -> list[tuple]
     column, desc = key.column, " desc" if key.descending else ""
     here = [Sql("s.param=?", (param,)), Sql(f"s.{column} is not null"), *(compiler.compare(c, "s") for c in key.compares)]
     worse = "<" if not key.descending else ">"
-    better = join(" and ", [Sql("b.entry=s.entry"), Sql("b.param=s.param"), *(compiler.compare(c, "b") for c in key.compares),
-                            Sql(f"(b.{column}{worse}s.{column} or (b.{column}=s.{column} and b.place<s.place))")], TRUE)
+    better = join(" and ", [Sql("b.entry=s.entry"), Sql("b.param=s.param"), *(compiler.compare(c, "+b") for c in key.compares),
+                            Sql(f"(+b.{column}{worse}s.{column} or (+b.{column}=s.{column} and b.place<s.place))")], TRUE)
     bound = TRUE
     if after is not None:
         past = "<" if key.descending else ">"
@@ -165,8 +165,8 @@ def _with_value(con, compiler, query, columns, limit, after, key) -> list[tuple]
 
 def _without_value(con, compiler, query, columns, limit, after, key) -> list[tuple]:
     param = compiler.intern(key.param)
-    rows = join(" and ", [Sql("k.entry=e.number"), Sql("k.param=?", (param if param is not None else -1,)), Sql(f"k.{key.column} is not null"),
-                          *(compiler.compare(c, "k") for c in key.compares)], TRUE)
+    rows = join(" and ", [Sql("k.entry=e.number"), Sql("k.param=?", (param if param is not None else -1,)), Sql(f"+k.{key.column} is not null"),
+                          *(compiler.compare(c, "+k") for c in key.compares)], TRUE)
     bound = Sql("e.number<?", (after[1],)) if after else TRUE
     holds = compiler.of(query.types, query.where, "e")
     where = join(" and ", [holds, bound, Sql(f"not exists(select 1 from row k where {rows.text})", rows.args)], TRUE)
