@@ -1,0 +1,77 @@
+"""What the embedded store sends to SQLite: every statement of a search has an indexed bound, none reads a whole table."""
+from __future__ import annotations
+
+import re
+
+import pytest
+import pytest_asyncio
+
+from app.search.query import And, Back, Compare, Granted, Has, Key, Link, Not, Or, Query, Row, Stamp, Test, has
+from app.store.base import Entry, Fact
+from app.store.sqlite import SqliteStore
+
+CODE = has("Observation.code", Compare("system", "eq", "http://loinc.org"), Compare("code", "eq", "8867-4"))
+SUBJECT = has("Observation.subject", Compare("code", "eq", "Patient/p1"))
+DATE = (Compare("high", "ge", 100),)
+SEARCHES = {
+    "a type": Query(("Observation",)),
+    "a token": Query(("Observation",), CODE),
+    "a token of few": Query(("Observation",), has("Observation.identifier", Compare("code", "eq", "i7"))),
+    "a reference": Query(("Observation",), SUBJECT),
+    "a reference, a token and a date": Query(("Observation",), And((SUBJECT, CODE, has("Observation.date", *DATE)))),
+    "a token in the order of a date": Query(("Observation",), CODE, (Key("Observation.date", "low", True),)),
+    "a date in its order": Query(("Observation",), has("Observation.date", *DATE), (Key("Observation.date", "low", True, DATE),)),
+    "an upper date": Query(("Observation",), has("Observation.date", Compare("low", "lt", 100)), (Key("Observation.date", "low", True, (Compare("low", "lt", 100),)),)),
+    "the beginning of a name": Query(("Patient",), has("Patient.name", Compare("text", "prefix", "a"))),
+    "a name in its order": Query(("Patient",), sort=(Key("Patient.name", "text"),)),
+    "none of a token": Query(("Observation",), Not(CODE)),
+    "one of two tokens": Query(("Observation",), Or((CODE, has("Observation.code", Compare("code", "eq", "x"))))),
+    "a composite": Query(("Observation",), Has((Test("Observation.c/0", (Compare("code", "eq", "a"),)), Test("Observation.c/1", (Compare("low", "ge", 5),))))),
+    "a chain": Query(("Observation",), Link("Observation.subject", ("Patient",), has("Patient.name", Compare("text", "prefix", "a1")))),
+    "a reverse chain": Query(("Patient",), Back("Observation.subject", "Observation", CODE)),
+    "an id": Query(("Patient",), Stamp((Compare("id", "eq", "p1"),))),
+    "a patient's entries": Query((), Stamp((Compare("about", "eq", "Patient/p1"),))),
+    "what a fact grants": Query(("Observation",), And((SUBJECT, Granted((Compare("grantee", "eq", "b"),), (("patient", "about"),))))),
+}
+
+
+@pytest_asyncio.fixture
+async def store():
+    store = await SqliteStore.open(":memory:")
+
+    async def work(tx):
+        for i in range(40):
+            await tx.write(Entry("Patient", f"p{i}", 1, b"{}", updated=tx.now, custodian="a", about=(f"Patient/p{i}",)), [Row("Patient.name", code=f"A{i}", text=f"a{i}")], [])
+        for i in range(600):
+            await tx.write(Entry("Observation", f"o{i}", 1, b"{}", updated=tx.now, custodian="a", about=(f"Patient/p{i % 40}",)), [
+                Row("Observation.code", system="http://loinc.org", code="8867-4"), Row("Observation.subject", code=f"Patient/p{i % 40}"), Row("Observation.identifier", code=f"i{i}"),
+                Row("Observation.date", low=i, high=i), Row("Observation.c/0", i, None, "a"), Row("Observation.c/1", i, low=i, high=i)], [Fact("allow", "b", patient="Patient/p1")] if i == 0 else [])
+    await store.commit(work)
+    yield store
+    await store.close()
+
+
+def whole_tables(con, statements) -> list[str]:
+    """Steps of the statements' plans that read a whole table or index."""
+    found = []
+    for text in statements:
+        if not text.lower().startswith("select"):
+            continue
+        for *_, step in con.execute("explain query plan " + text):
+            if re.match(r"SCAN (?!d\d*$|\(|CONSTANT|d[a-z]+\d+$)", step):
+                found.append(f"{step}: {text[:200]}")
+    return found
+
+
+@pytest.mark.parametrize("name", SEARCHES)
+@pytest.mark.parametrize("after", [False, True])
+async def test_every_statement_of_a_search_is_bounded_by_an_index(store, name, after):
+    statements: list[str] = []
+    at = await store.newest()
+    query = SEARCHES[name]
+    place = (await store.search(query, at=at, now=0, limit=1))[0].place if after and await store.search(query, at=at, now=0, limit=1) else None
+    store._end()
+    store._read.set_trace_callback(statements.append)
+    await store.search(query, at=at, now=0, limit=20, after=place)
+    store._read.set_trace_callback(None)
+    assert statements and not whole_tables(store._read, statements)
