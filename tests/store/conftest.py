@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from app.store.mongo import MongoStore
+from app.store.mongo import MongoStore, clauses, collections
 from app.store.sqlite import SqliteStore
 
 JAVA = Path(__file__).parent / "java"
@@ -90,13 +90,22 @@ async def mongo_store(mongo):
 
 
 @pytest.fixture
+async def steps_store(mongo, monkeypatch):
+    """A MongoDB store that takes all in small steps: most rows in side documents, semi-joins in batches, texts in parts."""
+    for module, limits in ((clauses, {"SET": 2, "BATCH": 3}), (collections, {"ROWS": 1, "TEXT": 100_000})):
+        for name, limit in limits.items():
+            monkeypatch.setattr(module, name, limit)
+    return await mongo()
+
+
+@pytest.fixture
 async def sqlite_store():
     store = await SqliteStore.open(":memory:", zone="Asia/Shanghai")
     yield store
     await store.close()
 
 
-@pytest.fixture(params=["sqlite", "mongo"])
+@pytest.fixture(params=["sqlite", "mongo", "steps"])
 def store(request):
     """An empty store of each kind."""
     return request.getfixturevalue(f"{request.param}_store")

@@ -80,14 +80,23 @@ def lacks(mask: int) -> dict:
 
 
 def every(parts: list[dict]) -> dict:
-    """The conjunction; parts on different fields become one document."""
+    """The conjunction; different fields, and different operators on one field, become one document."""
     parts = [p for p in parts if p]
     if any(p == NOTHING for p in parts):
         return NOTHING
-    keys = [k for p in parts for k in p]
-    if len(keys) == len(set(keys)):
-        return {k: v for p in parts for k, v in p.items()}
-    return {"$and": parts}
+    made: dict = {}
+    for field, value in (pair for p in parts for pair in p.items()):
+        there = made.setdefault(field, value)
+        if there is value:
+            continue
+        if not (_operators(there) and _operators(value)) or there.keys() & value.keys():
+            return {"$and": parts}
+        made[field] = {**there, **value}
+    return made
+
+
+def _operators(value) -> bool:
+    return isinstance(value, dict) and all(k.startswith("$") for k in value)
 
 
 def some(parts: list[dict]) -> dict:
@@ -138,9 +147,9 @@ def _expression(field: str, how: str, value) -> dict:
     return {"$and": [there, {OPERATORS[how]: [field, {"$literal": plain(value)}]}]}
 
 
-def rows_of(param: str, compares: tuple[Compare, ...], column: str) -> dict:
+def rows_of(param: str, compares: tuple[Compare, ...], column: str, rows: str = "$rows") -> dict:
     """The expression for `column` of each row that meets the compares."""
-    rows = {"$filter": {"input": {"$ifNull": ["$rows", []]}, "as": "r", "cond": condition(param, compares)}}
+    rows = {"$filter": {"input": {"$ifNull": [rows, []]}, "as": "r", "cond": condition(param, compares)}}
     return {"$map": {"input": rows, "as": "r", "in": f"$$r.{ROW[column]}"}}
 
 
@@ -269,19 +278,20 @@ class Filters:
         if len(parts) > 1:
             groups = [rows_of(t.param, t.compares, "group") for t in clause.tests]
             parts.append({"$expr": {"$gt": [{"$size": {"$setIntersection": groups}}, 0]}})
-        return await self._with_aside(clause.tests[0].param, every(parts))
+        return await self._with_aside(clause.tests[0].param, every(parts), self.numbers)
 
     async def _link(self, clause: Link) -> dict:
         bound = None if self.numbers is None else {"ref": {"$in": await self.ask.codes(clause.param, self.numbers)}}
         refs = await self.ask.values(clause.types, clause.clause, None, bound)
         if not refs:
             return NOTHING
-        return await self._with_aside(clause.param, {"rows": {"$elemMatch": {"pc": clause.param, "c": {"$in": refs}}}})
+        return await self._with_aside(clause.param, {"rows": {"$elemMatch": {"pc": clause.param, "c": {"$in": refs}}}}, self.numbers)
 
     async def _back(self, clause: Back) -> dict:
         bound = None
         if self.numbers is not None:
-            bound = {"rows": {"$elemMatch": {"pc": clause.param, "c": {"$in": await self.ask.column("ref", self.numbers)}}}}
+            refs = await self.ask.column("ref", self.numbers)
+            bound = await self._with_aside(clause.param, {"rows": {"$elemMatch": {"pc": clause.param, "c": {"$in": refs}}}}, None)
         refs = await self.ask.values((clause.type,), clause.clause, clause.param, bound)
         return {"ref": {"$in": refs}} if refs else NOTHING
 
@@ -293,11 +303,11 @@ class Filters:
         columns = tuple(dict.fromkeys(column for column, _ in clause.on))
         return agreeing(await self.ask.granted(facts, columns, bounded=self.numbers is not None), clause.on)
 
-    async def _with_aside(self, param: str, found: dict) -> dict:
-        """With the entries that have such rows in side documents."""
+    async def _with_aside(self, param: str, found: dict, numbers: list[int] | None) -> dict:
+        """With the entries (of a batch) that have such rows in side documents."""
         if param not in self.spilled:
             return found
-        return some([found, {"_id": {"$in": await self.ask.aside(found, self.numbers)}}])
+        return some([found, {"_id": {"$in": await self.ask.aside(found, numbers)}}])
 
 
 def _stamped(compare: Compare) -> dict:

@@ -43,7 +43,8 @@ BY_ROW = [
 
 
 class Entries(Document):
-    """One version a document. `bits` are the labels one by one, `ended` the `updated` of its successor, `parts` the number of texts aside."""
+    """One version a document. `bits` are the labels one by one, `ended` the `updated` of its successor, `due` the same
+    until its rows are swept, `parts` the number of texts aside."""
 
     number = IntField(primary_key=True)
     ref = StringField()
@@ -53,6 +54,7 @@ class Entries(Document):
     born = IntField()
     died = IntField()
     ended = IntField()
+    due = IntField()
     updated = IntField()
     custodian = StringField()
     about = ListField(StringField())
@@ -76,7 +78,7 @@ class Entries(Document):
         {"name": "about", "fields": ["about", "type", "_id"]},
         {"name": "custodian", "fields": ["custodian", "type", "_id"]},
         {"name": "ref", "fields": ["ref", "died"]},
-        {"name": "ended", "fields": ["ended"], "sparse": True},
+        {"name": "due", "fields": ["due"], "sparse": True},
         *BY_ROW]}
 
 
@@ -225,7 +227,7 @@ ALL = (Entries, Heads, Texts, Rows, Spilled, Facts, Claims, Accesses, Commits, R
 ROW = {name: OneRow._fields[name].db_field for name in Row._fields}
 """Column of a row -> its field."""
 MARKED = {"code": "coded", "text": "worded", "low": "ranged", "high": "ranged"}
-STAMP = {name: Entries._db_field_map.get(name, name) for name in Entries._fields if name not in ("rows", "text", "parts", "name", "ended", "bits", "ref")} | {"id": "id"}
+STAMP = {name: Entries._db_field_map.get(name, name) for name in Entries._fields if name not in ("rows", "text", "parts", "name", "ended", "due", "bits", "ref")} | {"id": "id"}
 """Column of a stamp -> its field."""
 ACCESS = tuple(f for f in Access.__dataclass_fields__ if f not in ("events", "plain", "number"))
 

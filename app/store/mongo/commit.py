@@ -148,7 +148,7 @@ class Tx:
         return UpdateOne({"_id": entry.ref, "version": before["version"]}, {"$set": now})
 
     def _end(self, entry: Entry, before: dict) -> UpdateOne:
-        return UpdateOne({"_id": before["number"], "died": ALIVE}, {"$set": {"died": self.number, "ended": entry.updated}})
+        return UpdateOne({"_id": before["number"], "died": ALIVE}, {"$set": {"died": self.number, "ended": entry.updated, "due": entry.updated}})
 
     async def _insert(self, written) -> None:
         entries, aside, texts, spilled = [], [], [], set()

@@ -6,7 +6,8 @@ from __future__ import annotations
 
 from app.search.query import ALL, And, Clause, Not, Or, Stamp
 from app.store.base import Event, Seen
-from app.store.mongo.clauses import BATCH, compared, every, some
+from app.store.mongo import clauses
+from app.store.mongo.clauses import compared, every, some
 from app.store.mongo.collections import ACCESS, access
 from app.store.mongo.reading import past
 
@@ -25,14 +26,14 @@ async def find(db, where: Clause, *, limit: int, after: tuple | None, until: int
     while len(seen) < limit:
         bound = every([possible(where), {"_id": {"$lte": until}} if until is not None else {}, {"at": {op: start[0]}} if start else {},
                        _from(start, op, sign) if start else {}])
-        found = await db.accesses.find(bound, {"_id": 1, "at": 1}).sort(order[:2]).limit(BATCH).hint(hint(where)).to_list()
+        found = await db.accesses.find(bound, {"_id": 1, "at": 1}).sort(order[:2]).limit(clauses.BATCH).hint(hint(where)).to_list()
         stages = [{"$match": {"_id": {"$in": [d["_id"] for d in found]}}}, {"$unwind": {"path": "$events", "includeArrayIndex": "ordinal"}},
                   {"$match": every([holds, past(order, after) if after else {}])},
                   {"$project": {"at": 1, "ordinal": 1}}, {"$sort": dict(order)}, {"$limit": limit - len(seen)}]
         hits = await (await db.accesses.aggregate(stages, hint="_id_")).to_list()
         kept = {d["_id"]: access(d) for d in await db.accesses.find({"_id": {"$in": sorted({h["_id"] for h in hits})}}).to_list()}
         seen += [Seen(kept[h["_id"]], int(h["ordinal"]), (h["at"], h["_id"], int(h["ordinal"]))) for h in hits]
-        if len(found) < BATCH:
+        if len(found) < clauses.BATCH:
             break
         start = after = (found[-1]["at"], found[-1]["_id"], 2**31 if ascending else -1)
     return seen

@@ -7,7 +7,7 @@ from app import errors
 from app.search.query import ALL, Clause, Key, Query
 from app.store.base import ALIVE, Entry, Found
 from app.store.mongo import clauses
-from app.store.mongo.clauses import ASIDE, BATCH, SET, Filters, Wide, at_moment, driver, every, rows_of, weaker
+from app.store.mongo.clauses import ASIDE, Filters, Wide, at_moment, driver, every, rows_of, weaker
 from app.store.mongo.collections import STAMP, entry
 
 SECONDS = 20
@@ -44,6 +44,8 @@ class Reading:
 
     async def search(self, query: Query, limit: int, after: tuple | None) -> list[Found]:
         """The first `limit` matches after the place `after`."""
+        if limit <= 0:
+            return []  # to MongoDB a limit of 0 is none
         query = await self._prepared(query)
         try:
             where = await Filters(self, self.spilled).of(query.where)
@@ -72,7 +74,7 @@ class Reading:
         """With NOW put in, and the parameters known that have rows aside."""
         where = at_moment(query.where, self.now)
         sort = tuple(k._replace(compares=tuple(c._replace(value=self.now) if c.value is clauses.q.NOW else c for c in k.compares)) for k in query.sort)
-        names = clauses.params(where)
+        names = clauses.params(where) | {k.param for k in sort}
         if names:
             self.spilled = {d["_id"] for d in await self.db.spilled.find({"_id": {"$in": sorted(names)}}, session=self.session).to_list()}
         return Query(query.types, where, sort)
@@ -96,7 +98,7 @@ class Reading:
         """(places of candidates, the numbers of those that hold, in order), until no candidates are left."""
         loose = query._replace(where=weaker(query.where))
         where = await Filters(self, self.spilled).of(loose.where)
-        while places := await self._places(loose, where, BATCH, after):
+        while places := await self._places(loose, where, clauses.BATCH, after):
             numbers = [place[-1] for place in places]
             exact = await Filters(self, self.spilled, numbers).of(query.where)
             held = {d["_id"] for d in await self._find(every([{"_id": {"$in": numbers}}, exact]), {"_id": 1}, "_id_").to_list()}
@@ -109,7 +111,7 @@ class Reading:
         hint = driver(query.where, query.types).hint
         if all(not k.param and k.column in SURE for k in query.sort):
             return await self._along(query.sort, where, hint, limit, after)
-        stages = [{"$match": where}, *sorting(query.sort, after), {"$limit": limit}]
+        stages = [{"$match": where}, *sorting(query.sort, after, self.spilled), {"$limit": limit}]
         found = await self._aggregate("entries", stages, hint)
         return [(*(d.get(f"k{i}") for i in range(len(query.sort))), d["_id"]) for d in found]
 
@@ -126,8 +128,8 @@ class Reading:
 
     async def _entries(self, numbers: list[int]) -> dict[int, Entry]:
         found = {}
-        for start in range(0, len(numbers), BATCH):
-            for made in await self._find({"_id": {"$in": numbers[start:start + BATCH]}}, WHOLE, "_id_").to_list():
+        for start in range(0, len(numbers), clauses.BATCH):
+            for made in await self._find({"_id": {"$in": numbers[start:start + clauses.BATCH]}}, WHOLE, "_id_").to_list():
                 found[made["_id"]] = await self.whole(made)
         return found
 
@@ -157,13 +159,13 @@ class Reading:
             if bound is None:
                 raise
             return await self._values_in_batches(types, clause, param, bound)
-        return await self._distinct(where, param, None if bound else SET, hint)
+        return await self._distinct(where, param, None if bound else clauses.SET, hint)
 
     async def _values_in_batches(self, types, clause, param, bound) -> list[str]:
         found: set[str] = set()
         loose, after = weaker(clause), {}
         where = every([self.current(types), bound, await Filters(self, self.spilled).of(loose)])
-        while numbers := [d["_id"] for d in await self._find(every([where, after]), {"_id": 1}, sort=[("_id", -1)], limit=BATCH).to_list()]:
+        while numbers := [d["_id"] for d in await self._find(every([where, after]), {"_id": 1}, sort=[("_id", -1)], limit=clauses.BATCH).to_list()]:
             exact = await Filters(self, self.spilled, numbers).of(clause)
             found.update(await self._distinct(every([{"_id": {"$in": numbers}}, exact]), param, None, "_id_"))
             after = {"_id": {"$lt": numbers[-1]}}
@@ -204,9 +206,9 @@ class Reading:
         """The different combinations of `columns` in the facts. Raises Wide where they are many and not bounded by a batch."""
         if not columns:
             return [{}] if await self.db.facts.find(where, {"_id": 1}, session=self.session).limit(1).to_list() else []
-        stages = [{"$match": where}, {"$group": {"_id": {c: f"${c}" for c in columns}}}, *([] if bounded else [{"$limit": SET + 1}])]
+        stages = [{"$match": where}, {"$group": {"_id": {c: f"${c}" for c in columns}}}, *([] if bounded else [{"$limit": clauses.SET + 1}])]
         found = await self._aggregate("facts", stages)
-        if not bounded and len(found) > SET:
+        if not bounded and len(found) > clauses.SET:
             raise Wide
         return [d["_id"] for d in found]
 
@@ -216,7 +218,7 @@ class Reading:
         stages = [{"$match": every([bound, where])}, {"$group": {"_id": "$number"}}, {"$limit": ASIDE + 1}]
         found = [d["_id"] for d in await self._aggregate("rows", stages, "number" if bound else None)]
         if len(found) > ASIDE:
-            raise Wide if numbers is None else errors.TooCostly("Too many resources with very many values match; narrow the search.")
+            raise errors.TooCostly("Too many resources with very many values match; narrow the search.")
         return found
 
     # versions
@@ -236,7 +238,7 @@ class Reading:
         hint = "version" if id is not None and query.types else "type" if query.types else "_id_"
         found: list[Entry] = []
         while len(found) < limit:
-            size = limit if query.where == ALL else BATCH
+            size = limit if query.where == ALL else clauses.BATCH
             bound = [] if after is None else [{"_id": {"$lt": after}}]
             numbers = [d["_id"] for d in await self._find({"$and": parts + bound}, {"_id": 1}, hint, sort=[("_id", -1)], limit=size).to_list()]
             kept = await self._permitted(query.where, numbers)
@@ -265,22 +267,29 @@ def unwound(param: str) -> list[dict]:
     return [{"$unwind": "$rows"}, {"$match": {"rows.pc": param}}, {"$group": {"_id": "$rows.c"}}]
 
 
-def sorting(keys: tuple[Key, ...], after: tuple | None) -> list[dict]:
+def sorting(keys: tuple[Key, ...], after: tuple | None, spilled: set[str]) -> list[dict]:
     """Stages that give k0, k1, ... (of the first row in each key's direction), entries without a value last, then the newest first."""
-    values = {f"k{i}": value(k) for i, k in enumerate(keys)}
+    values = {f"k{i}": value(k, k.param in spilled) for i, k in enumerate(keys)}
     missing = {f"m{i}": {"$cond": [{"$gt": [f"$k{i}", None]}, 0, 1]} for i in range(len(keys))}
     order = [pair for i, k in enumerate(keys) for pair in ((f"m{i}", 1), (f"k{i}", -1 if k.descending else 1))] + [("_id", -1)]
-    stages = [{"$project": values}, {"$addFields": missing}]
+    aside = [{"$lookup": {"from": "rows", "localField": "_id", "foreignField": "number", "as": "aside"}}] if any(k.param in spilled for k in keys) else []
+    stages = [*aside, {"$project": values}, {"$addFields": missing}]
     if after is not None:
         place = [v for item in after[:-1] for v in (0 if item is not None else 1, item)] + [after[-1]]
         stages.append({"$match": past(order, tuple(place))})
     return [*stages, {"$sort": dict(order)}]
 
 
-def value(key: Key) -> dict:
+def value(key: Key, aside: bool) -> dict:
+    """The expression for what a key sorts by; `aside`: some entries have such rows in side documents."""
     if not key.param:
         return {"$ifNull": [f"${STAMP[key.column]}", None]}
-    return {("$max" if key.descending else "$min"): rows_of(key.param, key.compares, key.column)}
+    first = "$max" if key.descending else "$min"
+    found = {first: rows_of(key.param, key.compares, key.column)}
+    if not aside:
+        return found
+    others = {"$map": {"input": "$aside", "as": "d", "in": {first: rows_of(key.param, key.compares, key.column, "$$d.rows")}}}
+    return {first: [found, {first: others}]}
 
 
 def past(order: list[tuple[str, int]], place: tuple) -> dict:

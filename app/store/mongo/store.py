@@ -12,10 +12,10 @@ from pymongo.write_concern import WriteConcern
 from app import errors
 from app.search.query import Clause, Query
 from app.store.base import ALIVE, INDEX, SCHEMA, Access, Entry, Fact, Found, Seen
-from app.store.mongo import collections, events
+from app.store.mongo import clauses, collections, events
 from app.store.mongo.commit import Commits
 from app.store.mongo.numbers import Numbers
-from app.store.mongo.reading import BATCH, Reading
+from app.store.mongo.reading import Reading
 
 WAIT = 4_000
 """Milliseconds that a request waits for a server before it is refused."""
@@ -210,7 +210,7 @@ class MongoStore:
     @told
     async def purge(self, type: str, id: str, version: int) -> bool:
         where = {"type": type, "id": id, "version": version, "$or": [{"died": {"$lt": ALIVE}}, {"deleted": True}]}
-        found = await self.db.entries.find_one_and_update(where, {"$set": {"purged": True, "about": []}, "$unset": {"text": "", "rows": "", "parts": ""}})
+        found = await self.db.entries.find_one_and_update(where, {"$set": {"purged": True, "about": []}, "$unset": {"text": "", "rows": "", "parts": "", "due": ""}})
         if found is None:
             return False
         await self.db.texts.delete_many({"number": found["_id"]})
@@ -220,11 +220,11 @@ class MongoStore:
     @told
     async def sweep(self, before: int) -> int:
         swept = 0
-        while found := await self.db.entries.find({"ended": {"$lt": before}, "rows": {"$exists": True}}, {"rows.p": 1}).limit(BATCH).to_list():
+        while found := await self.db.entries.find({"due": {"$lt": before}}, {"rows.p": 1}).limit(clauses.BATCH).to_list():
             numbers = [d["_id"] for d in found]
             aside = await self.db.rows.find({"number": {"$in": numbers}}, {"rows.p": 1}).to_list()
             await self.db.rows.delete_many({"number": {"$in": numbers}})
-            await self.db.entries.update_many({"_id": {"$in": numbers}}, {"$unset": {"rows": ""}})
-            swept += sum(len(d["rows"]) for d in found + aside)
+            await self.db.entries.update_many({"_id": {"$in": numbers}}, {"$unset": {"rows": "", "due": ""}})
+            swept += sum(len(d.get("rows", ())) for d in found + aside)
         await self.numbers.prune()
         return swept

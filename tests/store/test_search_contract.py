@@ -1,0 +1,465 @@
+"""What every store finds, expected results written by hand: comparisons, groups, negation, chains, facts, order, paging.
+
+https://hl7.org/fhir/R4/search.html
+"""
+from __future__ import annotations
+
+import pytest
+
+from app.search.query import ALL, FIRST, LAST, NONE, NOW as MOMENT, And, Back, Compare, Granted, Has, Key, Link, Not, Or, Query, Row, Stamp, Test, has
+from app.store.base import Fact
+from tests.store.writing import NOW, delete, entry, ids, put
+
+
+def c(column, how, value=None) -> Compare:
+    return Compare(column, how, value)
+
+
+def stamp(*compares) -> Stamp:
+    return Stamp(tuple(Compare(*x) for x in compares))
+
+
+# comparisons on rows
+
+ROWS = {
+    "a": Row("T.x", system="s", code="one", text="wang xiao", low=10, high=20),
+    "b": Row("T.x", system="", code="two", text="wang da", low=15.5, high=15.5),
+    "c": Row("T.x", system="S", code="One", text="王小明𠮷", low=FIRST, high=10),
+    "d": Row("T.x", code="two", text="li_%.*", low=20, high=LAST),
+    "e": Row("T.x"),
+    "f": Row("T.y", system="s", code="one", text="wang xiao", low=10, high=20),
+}
+
+
+@pytest.mark.parametrize("compares, expected", [
+    ([], "abcde"),
+    ([c("code", "eq", "one")], "a"),
+    ([c("code", "eq", "two")], "bd"),
+    ([c("code", "eq", "nothing")], ""),
+    ([c("system", "eq", "s")], "a"),
+    ([c("system", "eq", "")], "b"),
+    ([c("system", "none")], "de"),
+    ([c("system", "some")], "abc"),
+    ([c("system", "eq", "s"), c("code", "eq", "two")], ""),
+    ([c("system", "eq", ""), c("code", "eq", "two")], "b"),
+    ([c("code", "in", ("one", "One", "three"))], "ac"),
+    ([c("code", "in", ())], ""),
+    ([c("system", "in", ("s", ""))], "ab"),
+    ([c("code", "none")], "e"),
+    ([c("code", "some")], "abcd"),
+    ([c("text", "eq", "wang da")], "b"),
+    ([c("text", "prefix", "wang")], "ab"),
+    ([c("text", "prefix", "wang x")], "a"),
+    ([c("text", "prefix", "Wang")], ""),
+    ([c("text", "prefix", "王小")], "c"),
+    ([c("text", "prefix", "王小明𠮷")], "c"),
+    ([c("text", "prefix", "")], "abcd"),
+    ([c("text", "prefix", "li_%")], "d"),
+    ([c("text", "prefix", "_")], ""),
+    ([c("text", "contains", "ng d")], "b"),
+    ([c("text", "contains", "小明")], "c"),
+    ([c("text", "contains", "𠮷")], "c"),
+    ([c("text", "contains", "_%.*")], "d"),
+    ([c("text", "contains", ".")], "d"),
+    ([c("text", "contains", "w.ng")], ""),
+    ([c("text", "lt", "wang da")], "d"),
+    ([c("text", "ge", "wang da")], "abc"),
+    ([c("low", "eq", 10)], "a"),
+    ([c("low", "eq", 15.5)], "b"),
+    ([c("low", "lt", 15)], "ac"),
+    ([c("low", "le", 15.5)], "abc"),
+    ([c("low", "gt", 15.5)], "d"),
+    ([c("low", "ge", 15.5)], "bd"),
+    ([c("high", "gt", 20)], "d"),
+    ([c("high", "ge", 20)], "ad"),
+    ([c("low", "le", 16), c("high", "ge", 15)], "ab"),
+    ([c("low", "ge", 10), c("low", "lt", 20)], "ab"),
+    ([c("low", "eq", FIRST)], "c"),
+    ([c("high", "eq", LAST)], "d"),
+    ([c("low", "none")], "e"),
+    ([c("low", "some")], "abcd"),
+    ([c("low", "lt", MOMENT), c("code", "eq", "two")], "bd"),
+    ([c("low", "gt", MOMENT)], ""),
+])
+async def test_a_comparison_on_a_row(store, compares, expected):
+    for id, row in ROWS.items():
+        await put(store, "T", id, row)
+    assert sorted(await ids(store, "T", has("T.x", *compares))) == list(expected)
+    assert sorted(await ids(store, "T", Not(has("T.x", *compares)))) == sorted(set("abcdef") - set(expected))
+    assert await store.count(Query(("T",), has("T.x", *compares)), at=await store.newest(), now=NOW) == len(expected)
+
+
+async def test_all_comparisons_of_a_test_hold_on_one_row(store):
+    await put(store, "T", "same", Row("T.x", system="s", code="1"), Row("T.x", system="t", code="2"))
+    await put(store, "T", "apart", Row("T.x", system="s", code="2"), Row("T.x", system="t", code="1"))
+    assert await ids(store, "T", has("T.x", c("system", "eq", "s"), c("code", "eq", "1"))) == ["same"]
+
+
+async def test_an_entry_with_several_matching_rows_is_found_and_counted_once(store):
+    await put(store, "T", "1", *(Row("T.x", i, code="1", text=f"a{i}", low=i) for i in range(5)))
+    for where in (has("T.x"), has("T.x", c("code", "eq", "1")), has("T.x", c("text", "prefix", "a")), has("T.x", c("low", "ge", 1))):
+        for sort in ((), (Key("T.x", "low"),), (Key("T.x", "low", True),)):
+            assert await ids(store, "T", where, sort=sort) == ["1"]
+        assert await store.count(Query(("T",), where), at=await store.newest(), now=NOW) == 1
+
+
+async def test_the_parts_of_a_composite_must_match_in_one_group(store):
+    code, value = Row("T.cv/1", system="s", code="bp"), Row("T.cv/2", low=120, high=120)
+    await put(store, "T", "together", code._replace(group=1), value._replace(group=1), code._replace(group=2, code="hr"), value._replace(group=2, low=70, high=70))
+    await put(store, "T", "crossed", code._replace(group=1), value._replace(group=1, low=70, high=70), code._replace(group=2, code="hr"), value._replace(group=2))
+    both = Has((Test("T.cv/1", (c("code", "eq", "bp"),)), Test("T.cv/2", (c("low", "ge", 100),))))
+    assert await ids(store, "T", both) == ["together"]
+    assert await ids(store, "T", Not(both)) == ["crossed"]
+    for compares, expected in (((c("low", "lt", 100),), ["crossed"]), ((c("high", "some"),), ["crossed", "together"]), ((c("text", "none"),), ["crossed", "together"]),
+                               ((c("low", "in", (120, 5)),), ["together"])):
+        assert await ids(store, "T", Has((Test("T.cv/1", (c("system", "eq", "s"), c("code", "eq", "bp"))), Test("T.cv/2", compares)))) == expected
+
+
+async def test_three_parts_of_a_group_with_texts(store):
+    await put(store, "T", "1", Row("T.m/1", 3, code="a"), Row("T.m/2", 3, text="b $c"), Row("T.m/3", 3, low=1))
+    await put(store, "T", "2", Row("T.m/1", 3, code="a"), Row("T.m/2", 3, text="b $c"), Row("T.m/3", 4, low=1))
+    for compare in (c("text", "prefix", "b $"), c("text", "contains", "$c"), c("text", "eq", "b $c"), c("text", "ge", "$a")):
+        assert await ids(store, "T", Has((Test("T.m/1", (c("code", "eq", "a"),)), Test("T.m/2", (compare,)), Test("T.m/3")))) == ["1"]
+
+
+# and, or, not
+
+
+async def test_and_or_not(store):
+    for id, codes in (("1", "ab"), ("2", "b"), ("3", "c"), ("4", "")):
+        await put(store, "T", id, *(Row("T.x", i, code=x) for i, x in enumerate(codes)))
+    a, b, d = (has("T.x", c("code", "eq", x)) for x in "abd")
+    assert await ids(store, "T", ALL) == ["4", "3", "2", "1"]
+    assert await ids(store, "T", NONE) == []
+    assert await ids(store, "T", And((a, b))) == ["1"]
+    assert await ids(store, "T", Or((a, b))) == ["2", "1"]
+    assert await ids(store, "T", Or((b, d))) == ["2", "1"]
+    assert await ids(store, "T", And((b, Not(a)))) == ["2"]
+    assert await ids(store, "T", Not(Or((a, b)))) == ["4", "3"]
+    assert await ids(store, "T", Not(Not(a))) == ["1"]
+    assert await ids(store, "T", Not(ALL)) == []
+    assert await ids(store, "T", Not(NONE)) == ["4", "3", "2", "1"]
+    assert await ids(store, "T", Or((And((a, NONE)), And((Not(d), b))))) == ["2", "1"]
+
+
+async def test_types_are_one_several_or_any(store):
+    for type in ("A", "B", "C"):
+        await put(store, type, "1", Row("x", code="1"))
+    at = await store.newest()
+    for types, expected in ((("A",), "A"), (("A", "C"), "CA"), ((), "CBA"), (("X",), ""), (("X", "B"), "B")):
+        for where in (ALL, has("x", c("code", "eq", "1"))):
+            assert [f.entry.type for f in await store.search(Query(types, where), at=at, now=NOW, limit=9)] == list(expected)
+            assert await store.count(Query(types, where), at=at, now=NOW) == len(expected)
+
+
+# the stamp
+
+
+@pytest.mark.parametrize("where, expected", [
+    (stamp(("custodian", "eq", "huashan")), "13"),
+    (stamp(("custodian", "in", ("huashan", "renji"))), "123"),
+    (stamp(("custodian", "eq", "nobody")), ""),
+    (stamp(("id", "eq", "2")), "2"),
+    (stamp(("id", "in", ("2", "4", "x"))), "24"),
+    (stamp(("type", "eq", "T")), "1234"),
+    (stamp(("version", "ge", 2)), "4"),
+    (stamp(("updated", "gt", NOW + 2)), "34"),
+    (stamp(("updated", "ge", NOW + 1), ("updated", "lt", NOW + 3)), "12"),
+    (stamp(("updated", "le", MOMENT)), ""),
+    (stamp(("about", "eq", "Patient/1")), "12"),
+    (stamp(("about", "in", ("Patient/2", "Patient/3"))), "23"),
+    (stamp(("about", "prefix", "Patient/")), "123"),
+    (Not(stamp(("about", "eq", "Patient/1"))), "34"),
+    (stamp(("about", "eq", "Patient/1"), ("about", "eq", "Patient/2")), "2"),
+    (stamp(("labels", "lacks", 1)), "24"),
+    (stamp(("labels", "lacks", 2)), "134"),
+    (stamp(("labels", "lacks", 6)), "14"),
+    (stamp(("labels", "lacks", 0)), "1234"),
+    (stamp(("many", "eq", True)), "2"),
+    (stamp(("date", "none")), "24"),
+    (stamp(("date", "some")), "13"),
+    (stamp(("date", "le", -5)), "1"),
+    (stamp(("guard", "eq", "-")), "3"),
+    (stamp(("guard", "eq", "")), "124"),
+    (stamp(("writer", "eq", "w1")), "1"),
+    (stamp(), "1234"),
+])
+async def test_a_stamp(store, where, expected):
+    await put(store, "T", "4")
+    await put(store, "T", "1", custodian="huashan", about=("Patient/1",), labels=1, date=-5, writer="w1", updated=NOW + 1)
+    await put(store, "T", "2", custodian="renji", about=("Patient/1", "Patient/2"), labels=6, many=True, updated=NOW + 2)
+    await put(store, "T", "3", custodian="huashan", about=("Patient/3",), labels=5, date=7, guard="-", updated=NOW + 3)
+    await put(store, "T", "4", updated=NOW + 4)
+    assert sorted(await ids(store, "T", where)) == list(expected)
+
+
+async def test_an_entry_is_found_by_its_number(store):
+    made = [await put(store, "T", str(i)) for i in range(4)]
+    assert await ids(store, "T", stamp(("number", "eq", made[1].number))) == ["1"]
+    assert await ids(store, "T", stamp(("number", "in", tuple(m.number for m in made[1:3])))) == ["2", "1"]
+    assert await ids(store, "T", stamp(("number", "lt", made[2].number))) == ["1", "0"]
+
+
+# chains
+
+
+async def _family(store):
+    await put(store, "Org", "o1", Row("Org.name", text="huashan"))
+    await put(store, "Org", "o2", Row("Org.name", text="renji"))
+    await put(store, "Patient", "p1", Row("Patient.name", text="wang"), Row("Patient.org", code="Org/o1"))
+    await put(store, "Patient", "p2", Row("Patient.name", text="li"), Row("Patient.org", code="Org/o2"))
+    await put(store, "Group", "p1", Row("Group.name", text="wang"))
+    await put(store, "Obs", "1", Row("Obs.subject", code="Patient/p1"), Row("Obs.code", code="bp"))
+    await put(store, "Obs", "2", Row("Obs.subject", code="Patient/p2"), Row("Obs.code", code="bp"))
+    await put(store, "Obs", "3", Row("Obs.subject", code="Group/p1"), Row("Obs.code", code="hr"))
+    await put(store, "Obs", "4", Row("Obs.subject", code="Patient/absent"))
+    await put(store, "Obs", "5", Row("Obs.subject", code="http://elsewhere/Patient/p1"))
+    await put(store, "Obs", "6", Row("Obs.subject", 0, code="Patient/p2"), Row("Obs.subject", 1, code="Patient/p1"), Row("Obs.code", code="hr"))
+
+
+WANG = has("Patient.name", c("text", "eq", "wang"))
+
+
+async def test_a_chain_follows_references_of_the_types_asked_for(store):
+    await _family(store)
+    assert await ids(store, "Obs", Link("Obs.subject", ("Patient",), WANG)) == ["6", "1"]
+    assert await ids(store, "Obs", Link("Obs.subject", ("Patient",), ALL)) == ["6", "2", "1"]
+    assert await ids(store, "Obs", Link("Obs.subject", ("Group",), ALL)) == ["3"]
+    assert await ids(store, "Obs", Link("Obs.subject", ("Patient", "Group"), Or((WANG, has("Group.name", c("text", "eq", "wang")))))) == ["6", "3", "1"]
+    assert await ids(store, "Obs", Link("Obs.subject", ("Nothing",), ALL)) == []
+    assert await ids(store, "Obs", Link("Obs.nothing", ("Patient",), ALL)) == []
+    assert await ids(store, "Obs", Not(Link("Obs.subject", ("Patient",), WANG))) == ["5", "4", "3", "2"]
+    assert await ids(store, "Obs", And((Link("Obs.subject", ("Patient",), WANG), has("Obs.code", c("code", "eq", "bp"))))) == ["1"]
+
+
+async def test_a_chain_of_two(store):
+    await _family(store)
+    huashan = Link("Patient.org", ("Org",), has("Org.name", c("text", "prefix", "hua")))
+    assert await ids(store, "Obs", Link("Obs.subject", ("Patient",), huashan)) == ["6", "1"]
+    assert await ids(store, "Obs", Link("Obs.subject", ("Patient",), Not(huashan))) == ["6", "2"]
+
+
+async def test_a_reverse_chain(store):
+    await _family(store)
+    bp, hr = (has("Obs.code", c("code", "eq", x)) for x in ("bp", "hr"))
+    assert await ids(store, "Patient", Back("Obs.subject", "Obs", bp)) == ["p2", "p1"]
+    assert await ids(store, "Patient", And((Back("Obs.subject", "Obs", hr), WANG))) == ["p1"]
+    assert await ids(store, ("Patient", "Group"), Back("Obs.subject", "Obs", hr)) == ["p1", "p2", "p1"]
+    assert await ids(store, "Patient", Not(Back("Obs.subject", "Obs", ALL))) == []
+    assert await ids(store, "Org", Back("Patient.org", "Patient", Back("Obs.subject", "Obs", bp))) == ["o2", "o1"]
+    assert await ids(store, "Org", Back("Patient.org", "Patient", And((WANG, Back("Obs.subject", "Obs", bp))))) == ["o1"]
+    assert await ids(store, "Group", Back("Obs.subject", "Obs", stamp(("id", "eq", "3")))) == ["p1"]
+    assert await ids(store, "Group", Back("Obs.nothing", "Obs", ALL)) == []
+
+
+async def test_chains_see_the_same_snapshot(store):
+    await _family(store)
+    before = await store.newest()
+    await delete(store, "Patient", "p1")
+    await put(store, "Obs", "2", Row("Obs.code", code="bp"))
+    after = await store.newest()
+    chain, reverse = Link("Obs.subject", ("Patient",), ALL), Back("Obs.subject", "Obs", ALL)
+    assert [await ids(store, "Obs", chain, at=at) for at in (before, after)] == [["6", "2", "1"], ["6"]]
+    assert [await ids(store, "Patient", reverse, at=at) for at in (before, after)] == [["p2", "p1"], ["p2"]]
+    assert await ids(store, "Patient", And((reverse, Back("Obs.subject", "Obs", stamp(("id", "eq", "2"))))), at=after) == []
+
+
+async def test_chains_with_many_targets(store):
+    async def many(tx):
+        for i in range(20):
+            await tx.write(entry("Patient", f"m{i}"), [Row("Patient.gender", code="male")], [])
+            await tx.write(entry("Obs", f"o{i}"), [Row("Obs.subject", code=f"Patient/m{i}"), Row("Obs.code", code="even" if i % 2 == 0 else "odd")], [])
+
+    await store.commit(many)
+    await put(store, "Patient", "woman", Row("Patient.gender", code="female"))
+    await put(store, "Obs", "hers", Row("Obs.subject", code="Patient/woman"), Row("Obs.code", code="even"))
+    male = Link("Obs.subject", ("Patient",), has("Patient.gender", c("code", "eq", "male")))
+    even = has("Obs.code", c("code", "eq", "even"))
+    at = await store.newest()
+    assert await ids(store, "Obs", And((male, even)), limit=3) == ["o18", "o16", "o14"]
+    assert await store.count(Query(("Obs",), And((male, even))), at=at, now=NOW) == 10
+    assert await ids(store, "Obs", Not(male)) == ["hers"]
+    assert await ids(store, "Obs", And((Not(male), even)), sort=[Key("Obs.code", "code")]) == ["hers"]
+    watched = Back("Obs.subject", "Obs", even)
+    assert await ids(store, "Patient", watched, limit=2) == ["woman", "m18"]
+    assert await store.count(Query(("Patient",), watched), at=at, now=NOW) == 11
+    assert await store.count(Query(("Patient",), Back("Obs.subject", "Obs", male)), at=at, now=NOW) == 20
+    first = await store.search(Query(("Obs",), male), at=at, now=NOW, limit=13)
+    rest = await store.search(Query(("Obs",), male), at=at, now=NOW, limit=13, after=first[-1].place)
+    assert [f.entry.id for f in first + rest] == [f"o{i}" for i in reversed(range(20))]
+
+
+# facts
+
+
+ALLOWED = Granted((c("effect", "eq", "allow"), c("grantee", "eq", "renji"), c("low", "le", MOMENT), c("high", "gt", MOMENT)),
+                  (("patient", "about"), ("resource", "ref"), ("custodian", "custodian")))
+
+
+async def _shared(store):
+    for id, custodian, about in (("1", "huashan", ("Patient/a",)), ("2", "huashan", ("Patient/b",)), ("3", "ruijin", ("Patient/a", "Patient/c")), ("4", "ruijin", ())):
+        await put(store, "Obs", id, custodian=custodian, about=about)
+
+
+@pytest.mark.parametrize("facts, expected", [
+    ([], ""),
+    ([Fact("allow", "renji", patient="Patient/a")], "13"),
+    ([Fact("allow", "renji", patient="Patient/a", custodian="huashan")], "1"),
+    ([Fact("allow", "renji", patient="Patient/a"), Fact("allow", "renji", custodian="huashan")], "123"),
+    ([Fact("allow", "renji", custodian="ruijin")], "34"),
+    ([Fact("allow", "renji", resource="Obs/4")], "4"),
+    ([Fact("allow", "renji", resource="Obs/4", patient="Patient/a")], ""),
+    ([Fact("allow", "renji", resource="Obs/3", patient="Patient/a", custodian="ruijin")], "3"),
+    ([Fact("allow", "renji")], "1234"),
+    ([Fact("allow", "someone")], ""),
+    ([Fact("allow")], ""),
+    ([Fact("deny", "renji")], ""),
+    ([Fact("allow", "renji", low=NOW + 1)], ""),
+    ([Fact("allow", "renji", low=NOW)], "1234"),
+    ([Fact("allow", "renji", high=NOW)], ""),
+    ([Fact("allow", "renji", high=NOW + 1)], "1234"),
+])
+async def test_what_facts_grant(store, facts, expected):
+    await _shared(store)
+    await put(store, "Consent", "c", facts=facts)
+    assert sorted(await ids(store, "Obs", ALLOWED)) == list(expected)
+    assert sorted(await ids(store, "Obs", Not(ALLOWED))) == sorted(set("1234") - set(expected))
+    assert await store.count(Query(("Obs",), ALLOWED), at=await store.newest(), now=NOW) == len(expected)
+
+
+async def test_facts_begin_and_end_without_a_write(store):
+    await _shared(store)
+    await put(store, "Consent", "c", facts=[Fact("allow", "renji", patient="Patient/b", low=NOW + 10, high=NOW + 20)])
+    assert [await ids(store, "Obs", ALLOWED, now=NOW + t) for t in (9, 10, 19, 20)] == [[], ["2"], ["2"], []]
+
+
+async def test_facts_are_those_of_the_newest_commit_whatever_the_data(store):
+    await _shared(store)
+    await put(store, "Consent", "c", facts=[Fact("allow", "renji", patient="Patient/b")])
+    at = await store.newest()
+    await put(store, "Obs", "2", custodian="huashan", about=("Patient/x",))
+    assert await ids(store, "Obs", ALLOWED, at=at) == ["2"]
+    await put(store, "Consent", "c", facts=[])
+    assert await ids(store, "Obs", ALLOWED, at=at) == []
+
+
+async def test_facts_cover_labels_and_columns_are_empty_or_not(store):
+    await _shared(store)
+    await put(store, "Consent", "c", facts=[Fact("allow", "a", labels=5), Fact("allow", "b", kind="k", patient="Patient/b")])
+    assert await ids(store, "Obs", Granted((c("labels", "lacks", 2), c("grantee", "eq", "a")), ())) == ["4", "3", "2", "1"]
+    assert await ids(store, "Obs", Granted((c("labels", "lacks", 4), c("grantee", "eq", "a")), ())) == []
+    assert await ids(store, "Obs", Granted((c("kind", "some"),), (("patient", "about"),))) == ["2"]
+    assert await ids(store, "Obs", Granted((c("kind", "none"), c("effect", "eq", "allow")), (("patient", "about"),))) == ["4", "3", "2", "1"]
+
+
+async def test_a_scope_of_facts_joins_a_search_and_a_chain(store):
+    await put(store, "Patient", "a", Row("Patient.name", text="wang"), about=("Patient/a",))
+    await put(store, "Patient", "b", Row("Patient.name", text="wang"), about=("Patient/b",))
+    for id in ("a", "b"):
+        await put(store, "Obs", id, Row("Obs.subject", code=f"Patient/{id}"), Row("Obs.code", code="bp"), about=(f"Patient/{id}",))
+    await put(store, "Consent", "c", facts=[Fact("allow", "renji", patient="Patient/b")])
+    scope = Or((stamp(("custodian", "eq", "renji")), ALLOWED))
+    assert await ids(store, "Obs", And((has("Obs.code", c("code", "eq", "bp")), scope))) == ["b"]
+    assert await ids(store, "Obs", Link("Obs.subject", ("Patient",), And((WANG, scope)))) == ["b"]
+
+
+async def test_facts_for_very_many_patients(store):
+    for i in range(5):
+        await put(store, "Obs", str(i), custodian="huashan", about=(f"Patient/{i}",))
+    await put(store, "Consent", "c", facts=[Fact("allow", "renji", patient=f"Patient/{i}") for i in range(0, 2_200, 2)])
+    assert await ids(store, "Obs", ALLOWED) == ["4", "2", "0"]
+    assert await ids(store, "Obs", Not(ALLOWED)) == ["3", "1"]
+    assert await store.count(Query(("Obs",), Or((ALLOWED, stamp(("id", "eq", "1"))))), at=await store.newest(), now=NOW) == 4
+    assert await store.meets(await store.get("Obs", "2"), ALLOWED, now=NOW)
+    assert not await store.meets(await store.get("Obs", "3"), ALLOWED, now=NOW)
+
+
+# order
+
+
+async def test_without_keys_the_newest_comes_first(store):
+    for id in ("1", "2", "3", "1"):
+        await put(store, "T", id)
+    assert await ids(store, "T") == ["1", "3", "2"]
+
+
+async def _dated(store):
+    await put(store, "T", "1", Row("T.d", low=5, high=6), Row("T.n", text="b", code="B"))
+    await put(store, "T", "2", Row("T.d", low=3, high=9), Row("T.d", low=8, high=8), Row("T.n", text="a", code="b"))
+    await put(store, "T", "3", Row("T.n", text="b", code="a"))
+    await put(store, "T", "4", Row("T.d", low=5, high=7), Row("T.n", text="王", code="é"))
+    await put(store, "T", "5")
+
+
+@pytest.mark.parametrize("sort, expected", [
+    ([Key("T.d", "low")], "24153"),
+    ([Key("T.d", "low", True)], "24153"),
+    ([Key("T.d", "high")], "14253"),
+    ([Key("T.d", "high", True)], "24153"),
+    ([Key("T.n", "text")], "23145"),
+    ([Key("T.n", "text", True)], "43125"),
+    ([Key("T.n", "code")], "13245"),
+    ([Key("T.n", "text"), Key("T.d", "low")], "21345"),
+    ([Key("T.n", "text", True), Key("T.d", "low", True)], "41325"),
+    ([Key("T.d", "low"), Key("T.n", "text", True)], "24135"),
+    ([Key("T.x", "low")], "54321"),
+    ([Key("", "updated")], "12345"),
+    ([Key("", "updated", True)], "54321"),
+    ([Key("", "id")], "12345"),
+    ([Key("T.d", "low"), Key("", "id")], "21435"),
+    ([Key("T.d", "low", False, (Compare("low", "ge", 5),))], "41253"),
+    ([Key("T.d", "low", True, (Compare("low", "lt", 8),))], "41253"),
+    ([Key("T.d", "low", False, (Compare("low", "gt", MOMENT),))], "54321"),
+])
+async def test_sorting_by_the_first_row_in_the_keys_direction_missing_last(store, sort, expected):
+    await _dated(store)
+    for n in "12345":
+        await put(store, "S", n, updated=NOW + 10)
+    updated = [Key("", "updated")]
+    if sort[0][:2] == updated[0][:2]:
+        for n in "12345":
+            before = await store.get("T", n)
+            again = entry("T", n, before.version + 1, updated=NOW + 100 + int(n))
+            await store.commit(lambda tx, again=again: tx.write(again, []))
+    assert "".join(await ids(store, "T", sort=sort)) == expected
+    after, seen = None, []
+    at = await store.newest()
+    while found := await store.search(Query(("T",), ALL, tuple(sort)), at=at, now=NOW, limit=2, after=after):
+        seen += [f.entry.id for f in found]
+        after = found[-1].place
+    assert "".join(seen) == expected
+
+
+async def test_sorted_searches_with_a_condition(store):
+    await _dated(store)
+    where = has("T.n", c("text", "eq", "b"))
+    assert await ids(store, "T", where, sort=[Key("T.n", "code")]) == ["1", "3"]
+    assert await ids(store, "T", where, sort=[Key("T.d", "low")]) == ["1", "3"]
+    dated = (c("high", "ge", 7),)
+    assert await ids(store, "T", has("T.d", *dated), sort=[Key("T.d", "low", False, dated)]) == ["2", "4"]
+    assert await ids(store, "T", has("T.d", *dated), sort=[Key("T.d", "low", True, dated)]) == ["2", "4"]
+
+
+@pytest.mark.parametrize("descending, expected", [(False, "6420531"), (True, "5316420")])
+async def test_ties_go_by_the_newest_and_pages_do_not_repeat(store, descending, expected):
+    for i in range(7):
+        await put(store, "T", str(i), Row("T.d", low=i % 2))
+    sort = (Key("T.d", "low", descending),)
+    after, seen, at = None, [], await store.newest()
+    while found := await store.search(Query(("T",), ALL, sort), at=at, now=NOW, limit=3, after=after):
+        seen += [f.entry.id for f in found]
+        after = found[-1].place
+        await put(store, "T", seen[-1], Row("T.d", low=5))
+    assert "".join(seen) == expected
+
+
+async def test_a_place_is_made_of_plain_values(store):
+    await _dated(store)
+    [found] = await store.search(Query(("T",), stamp(("id", "eq", "4")), (Key("T.n", "text"), Key("T.d", "low"), Key("T.x", "low"))), at=await store.newest(), now=NOW, limit=1)
+    assert found.place == ("王", 5, None, found.entry.number)
+    assert type(found.place) is tuple
+
+
+async def test_a_limit_of_none_finds_nothing(store):
+    await put(store, "T", "1")
+    assert await ids(store, "T", limit=0) == []
