@@ -16,7 +16,7 @@ from app.search.query import ALL, Row
 from app.search.types import date
 from app.sharing import facts, policy
 from app.sharing.rules import GUARD
-from app.store.base import Entry
+from app.store.base import Entry, Fact
 from app.workflow import guards
 
 CUSTODIAN = "https://yilian.example/fhir/CodeSystem/custodian"
@@ -182,14 +182,16 @@ class Writer:
         marks = stamp.stamp(resource, self.zone, self.base)
         entry = Entry(change.type, change.id, version, text, updated, custodian, marks.about, marks.many, marks.labels, marks.date, marks.guard,
                       hash=hashlib.sha256(text).digest(), method="POST" if change.method == "create" else {"patch": "PATCH"}.get(change.method, "PUT"))
-        rows = index.rows(resource, self.zone, self.base)
-        if marks.guard:
-            rows.append(Row(GUARD, code=marks.guard))
-        await self.tx.write(entry, rows, facts.facts(resource, custodian, self._period))
+        await self.tx.write(entry, *indexed(resource, custodian, marks.guard, self.zone, self.base))
         return Done("created" if created else "updated", entry)
 
-    def _period(self, period: dict | None) -> tuple[int, int]:
-        return date.bounds(period or {}, "Period", self.zone)
+
+def indexed(resource: dict, custodian: str, guard: str, zone: str, base: str) -> tuple[list[Row], list[Fact]]:
+    """The index rows and facts of a version."""
+    rows = index.rows(resource, zone, base)
+    if guard:
+        rows.append(Row(GUARD, code=guard))
+    return rows, facts.facts(resource, custodian, lambda period: date.bounds(period or {}, "Period", zone))
 
 
 def _with_meta(resource: dict, custodian: str, version: int, updated: int) -> dict:

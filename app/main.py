@@ -22,22 +22,22 @@ SWEEP = 600
 log = logging.getLogger("yilian")
 
 
-async def open_store(settings: Settings) -> Store:
+async def open_store(settings: Settings, *, reindexing: bool = False) -> Store:
     """The store that the settings name. Errors: ValueError for a name of no known kind; Unavailable where it cannot be served."""
     kind, _, rest = settings.store.partition(":")
     if kind == "sqlite" and rest:
         from app.store.sqlite import SqliteStore
-        return await SqliteStore.open(rest, zone=settings.zone)
+        return await SqliteStore.open(rest, zone=settings.zone, reindexing=reindexing)
     if kind in ("mongodb", "mongodb+srv"):
         from app.store.mongo import MongoStore
-        return await MongoStore.open(settings.store, zone=settings.zone, without_transactions=settings.without_transactions)
+        return await MongoStore.open(settings.store, zone=settings.zone, without_transactions=settings.without_transactions, reindexing=reindexing)
     raise ValueError(f"A store is sqlite:PATH or mongodb://HOST/NAME, not {settings.store!r}.")
 
 
 @contextlib.asynccontextmanager
-async def open_world(settings: Settings):
+async def open_world(settings: Settings, *, reindexing: bool = False):
     """A World for as long as the block runs: journals are moved and old index rows swept meanwhile; what was accepted is finished."""
-    store = await open_store(settings)
+    store = await open_store(settings, reindexing=reindexing)
     folder = settings.journals or _journals(settings.store)
     os.makedirs(folder, exist_ok=True)
     site = settings.base.rstrip("/") or socket.gethostname()

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, fields
+from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,3 +48,9 @@ def _typed(field, text: str):
             raise ValueError(f"YILIAN_{field.name.upper()} is a whole number, not {text!r}")
         return int(text)
     return text
+
+
+def shipped(name: str) -> Path:
+    """The folder `mappings` or `profiles`: of this checkout, or inside the installed wheel."""
+    inside = Path(__file__).with_name("data") / name
+    return inside if inside.is_dir() else Path(__file__).parent.parent / name

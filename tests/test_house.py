@@ -8,7 +8,7 @@ import pytest
 
 APP = Path(__file__).parent.parent / "app"
 FLOORS = [("errors", "caller", "settings", "cursor"), ("fhir",), ("search",), ("workflow",), ("store",), ("sharing", "audit"), ("change",), ("records",),
-          ("referral", "mapping", "auth", "subscriptions"), ("jobs",), ("demo",), ("rest", "console", "imaging"), ("main",), ("cli",)]
+          ("referral", "mapping", "auth", "subscriptions", "upkeep"), ("jobs",), ("demo",), ("rest", "console", "imaging"), ("main",), ("cli",)]
 FLOOR = {room: level for level, rooms in enumerate(FLOORS) for room in rooms}
 GROUND_ORDER = ("errors", "settings", "caller", "cursor")
 HOMES = {"pymongo": ("store/mongo",), "mongoengine": ("store/mongo",), "sqlite3": ("store/sqlite",), "jose": ("auth/tokens",), "jinja2": ("console",),

@@ -38,16 +38,17 @@ class SqliteStore:
         self.zone = zone
 
     @classmethod
-    async def open(cls, path: str, *, zone: str = "Asia/Shanghai") -> "SqliteStore":
+    async def open(cls, path: str, *, zone: str = "Asia/Shanghai", reindexing: bool = False) -> "SqliteStore":
         """Opens or creates the store at `path` (`:memory:` makes a temporary one). Its zone is fixed when it is created.
 
+        reindexing: an index of another version is no obstacle, because it is about to be made anew.
         Errors: errors.Unavailable when its schema or index is of another version, or it cannot be opened.
         """
         temporary = tempfile.mkdtemp(prefix="yilian-") if path == ":memory:" else None
         path = os.path.join(temporary, "store.db") if temporary else path
         os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
         with told():
-            zone = _prepare(path, zone, durable=temporary is None)
+            zone = _prepare(path, zone, durable=temporary is None, reindexing=reindexing)
             return cls(path, temporary, zone)
 
     async def close(self) -> None:
@@ -201,7 +202,7 @@ class SqliteStore:
         return await self._commits.commit(work)
 
 
-def _prepare(path: str, zone: str, *, durable: bool) -> str:
+def _prepare(path: str, zone: str, *, durable: bool, reindexing: bool) -> str:
     """Creates the tables of a new store, or looks whether an old one is of this version; returns its zone."""
     con = connect(path, write=True, durable=durable)
     con.execute("pragma busy_timeout=5000")
@@ -215,6 +216,8 @@ def _prepare(path: str, zone: str, *, durable: bool) -> str:
         kept = dict(con.execute("select key, value from value").fetchall())
     finally:
         con.close()
-    if kept.get("schema") != str(SCHEMA) or kept.get("index") != str(INDEX):
-        raise errors.Unavailable("This store was made by another version of Yilian: run `yilian reindex` before serving it.")
+    if kept.get("schema") != str(SCHEMA):
+        raise errors.Unavailable(f"This store has schema {kept.get('schema')}; this version of Yilian serves schema {SCHEMA} alone.")
+    if kept.get("index") != str(INDEX) and not reindexing:
+        raise errors.Unavailable("The index of this store was made by another version of Yilian: run `yilian reindex` before serving it.")
     return kept["zone"]

@@ -1,0 +1,185 @@
+"""The command `yilian`: serve, import, demo, reindex. Exit codes: 0 done, 1 some records were rejected, 2 a bad call, 3 it could not be done."""
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import socket
+from pathlib import Path
+from typing import Annotated
+
+import typer
+import uvicorn
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+
+from app import errors, upkeep
+from app.auth.identify import is_loopback
+from app.caller import Caller
+from app.demo import alliance, export
+from app.main import open_world
+from app.mapping import feed, rules
+from app.mapping.document import Mistake
+from app.mapping.reject import Reject
+from app.settings import Settings, shipped
+
+app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+console, problems = Console(), Console(stderr=True)
+Store = Annotated[str, typer.Option(help="sqlite:PATH or mongodb://HOST/NAME", envvar="YILIAN_STORE")]
+DEMO_MAPPING = "jiadingtcm/outpatient-visit"
+
+
+def main() -> None:
+    """The entry point: what is known to go wrong is one sentence, not a trace."""
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    app()
+
+
+@contextlib.contextmanager
+def _told():
+    try:
+        yield
+    except (Mistake, Reject) as error:
+        _stop(str(error), 2)
+    except (errors.Failure, feed.Busy, OSError, ValueError) as error:
+        _stop(str(error), 3)
+
+
+def _stop(text: str, code: int) -> None:
+    problems.print(text, style="red", markup=False, highlight=False, soft_wrap=True)
+    raise typer.Exit(code)
+
+
+@app.command()
+def serve(store: Store = "sqlite:data/yilian.db", host: Annotated[str, typer.Option(help="address to listen on")] = "127.0.0.1",
+          port: Annotated[int, typer.Option(min=1, max=65535)] = 8080, workers: Annotated[int, typer.Option(min=1, max=64, help="processes that serve")] = 1,
+          open: Annotated[bool, typer.Option("--open", help="serve without keys: this machine only, acting as one operator organisation")] = False) -> None:
+    """Serve a store over FHIR REST."""
+    if not open:
+        _stop("Clients have no keys in this version: only an open store serves. Add --open, and everyone on this machine acts as the operator.", 2)
+    if not is_loopback(host):
+        _stop(f"An open store listens on this machine only; {host} is no loopback address. Use --host 127.0.0.1.", 2)
+    problems.print("OPEN STORE: no keys are asked for. Everyone on this machine reads and writes everything, as the operator organisation.", style="bold yellow")
+    _serve(store, host, port, workers)
+
+
+def _serve(store: str, host: str, port: int, workers: int) -> None:
+    with _told(), socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError:
+            _stop(f"Port {port} is in use: stop what serves there, or choose another with --port.", 3)
+    with _told():
+        asyncio.run(_opens(Settings.read(store=store, open=True)))
+    os.environ.update(YILIAN_STORE=store, YILIAN_OPEN="yes")
+    console.print(f"Serving [bold]{store}[/] at [bold]http://{host}:{port}/fhir[/]  (Ctrl-C stops)")
+    uvicorn.run("app.main:create_app", factory=True, host=host, port=port, workers=workers, loop="uvloop", http="httptools", access_log=False, log_level="warning",
+                timeout_graceful_shutdown=30, server_header=False)
+
+
+async def _opens(settings: Settings) -> None:
+    """The store can be served: told here in one sentence, before the processes start."""
+    async with open_world(settings):
+        pass
+
+
+@app.command("import")
+def import_(mapping: Annotated[str, typer.Argument(help="a name under mappings/, such as jiadingtcm/outpatient-visit, or a path of a .yaml")],
+            paths: Annotated[list[Path], typer.Argument(help="files of the export")], store: Store = "sqlite:data/yilian.db",
+            dry_run: Annotated[bool, typer.Option("--dry-run", help="do all but write")] = False,
+            out: Annotated[Path, typer.Option(help="folder for rejects.csv, rejects.ndjson, unmapped.csv, summary.json")] = Path("import-report"),
+            max_rejects: Annotated[str, typer.Option(help="stop beyond so many rejects: 500 or 1%")] = "",
+            again: Annotated[bool, typer.Option("--again", help="map a file once more that is done already")] = False) -> None:
+    """Import a legacy export through a mapping file."""
+    for path in paths:
+        if not path.is_file():
+            _stop(f"{path} is no file.", 2)
+    with _told():
+        compiled = _mapping(mapping)
+        rejected = 0
+        for path in paths:
+            folder = out / path.stem if len(paths) > 1 else out
+            done = asyncio.run(_import(Settings.read(store=store, open=True), compiled, path, folder, dry_run, max_rejects, again))
+            rejected += done.rejected
+            _report(done, folder)
+    raise typer.Exit(1 if rejected else 0)
+
+
+def _mapping(name: str) -> rules.Mapping:
+    """A mapping by its path, or by its name under the shipped mappings."""
+    path = Path(name) if name.endswith((".yaml", ".yml")) else shipped("mappings") / f"{name}.yaml"
+    if not path.is_file():
+        known = sorted(str(p.relative_to(shipped("mappings")).with_suffix("")) for p in shipped("mappings").glob("*/*.yaml") if p.name != "site.yaml")
+        _stop(f"There is no mapping {name}; there are {', '.join(known)}.", 2)
+    return rules.compile(path)
+
+
+async def _import(settings: Settings, mapping, path: Path, out: Path, dry: bool, most: str, again: bool):
+    async with open_world(settings) as world:
+        with _bar() as bar:
+            task = bar.add_task(path.name, total=path.stat().st_size)
+            return await feed.run(world, mapping, path, out=out, dry=dry, max_rejects=most, again=again,
+                                  progress=lambda done, size, ledger: bar.update(task, completed=done, description=f"{path.name}: {ledger.records:,} records, {ledger.rejected} rejects"))
+
+
+def _bar() -> Progress:
+    return Progress(SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=problems, transient=True)
+
+
+def _report(done, out: Path) -> None:
+    sums = ", ".join(f"{type} {sum(by.values()):,} ({', '.join(f'{n:,} {how}' for how, n in by.items() if n)})" for type, by in done.resources.items())
+    console.print(f"{done.file}: {done.records:,} records, {done.accepted:,} accepted, {done.rejected:,} rejected in {done.seconds:.1f} s" + (" (done before)" if done.already else ""), highlight=False)
+    console.print(f"  {sums}", highlight=False)
+    for one in done.rejects[:12]:
+        console.print(f"  row {one.row} {one.code} {one.column}: {one.message}", highlight=False, markup=False, style="dim")
+    if done.rejects:
+        console.print(f"  correct and import {out / 'rejects.csv'} again", highlight=False)
+
+
+@app.command()
+def demo(store: Store = "sqlite:data/yilian.db", port: Annotated[int, typer.Option(min=1, max=65535)] = 8080) -> None:
+    """Load the demonstration alliance, import a legacy export, and serve until Ctrl-C. A second time nothing is doubled."""
+    folder = Path("data/demo")
+    with _told():
+        done = asyncio.run(_demonstrate(Settings.read(store=store, open=True), folder))
+    _report(done, folder / "report")
+    base = f"http://127.0.0.1:{port}/fhir"
+    console.print("\nFour requests to try:", highlight=False)
+    for line in (f"curl '{base}/Organization?name:contains=医院&_count=5&_pretty=true'", f"curl '{base}/Task?code=fulfill&_include=Task:focus&_include=Task:patient&_pretty=true'",
+                 f"curl '{base}/Encounter?_has:Condition:encounter:code:text=高血压&_count=5&_pretty=true'", f"curl '{base}/AuditEvent?action=C&_count=3&_pretty=true'"):
+        console.print("  " + line, highlight=False, markup=False, soft_wrap=True)
+    console.print()
+    problems.print("OPEN STORE: no keys are asked for. Everyone on this machine reads and writes everything, as the operator organisation.", style="bold yellow")
+    _serve(store, "127.0.0.1", port, 1)
+
+
+async def _demonstrate(settings: Settings, folder: Path):
+    source = folder / "outpatient-visits.csv"
+    if not source.exists():
+        export.write(source)
+    async with open_world(settings) as world:
+        with _bar() as bar:
+            task = bar.add_task("the demonstration alliance", total=None)
+            counts = await alliance.load(world, lambda done, total: bar.update(task, completed=done, total=total))
+            console.print(f"The demonstration alliance: {sum(map(lambda by: sum(by.values()), counts.values())):,} resources of {len(counts)} types, "
+                          f"{sum(by.get('created', 0) for by in counts.values()):,} of them new", highlight=False)
+            task = bar.add_task("a legacy export", total=source.stat().st_size)
+            return await feed.run(world, _mapping(DEMO_MAPPING), source, out=folder / "report", progress=lambda done, size, ledger: bar.update(task, completed=done))
+
+
+@app.command()
+def reindex(store: Store = "sqlite:data/yilian.db") -> None:
+    """Make a store's index anew, as after a change of version. Stop serving it first."""
+    with _told():
+        done = asyncio.run(_reindex(Settings.read(store=store, open=True)))
+    console.print(f"{done:,} resources indexed.", highlight=False)
+
+
+async def _reindex(settings: Settings) -> int:
+    async with open_world(settings, reindexing=True) as world:
+        with _bar() as bar:
+            task = bar.add_task("indexing", total=None)
+            caller = Caller(settings.organization, "reindex", purpose="HSYSADMIN", operator=True, base=settings.base.rstrip("/") + "/fhir" if settings.base else "")
+            return await upkeep.reindex(world, caller, lambda done: bar.update(task, completed=done, description=f"{done:,} resources indexed"))

@@ -1,0 +1,34 @@
+"""Maintenance that is no commit: making the index anew, and taking the text of an old version. Both leave access records."""
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from app.audit import record
+from app.caller import Caller
+from app.change import indexed
+from app.fhir import json
+from app.records import World
+from app.store.base import Event
+
+BATCH = 500
+
+
+async def reindex(world: World, caller: Caller, progress: Callable[[int], None] = lambda done: None) -> int:
+    """Makes the index rows and facts of every current version anew; returns how many. What is written meanwhile keeps its own rows."""
+    after = done = 0
+    while batch := await world.store.entries(after=after, limit=BATCH):
+        for entry in batch:
+            if entry.text is not None:
+                await world.store.reindexed(entry, *indexed(json.loads(entry.text), entry.custodian, entry.guard, world.zone, caller.base))
+            after, done = entry.number, done + 1
+        progress(done)
+    await world.store.indexed()
+    return done
+
+
+async def purge(world: World, caller: Caller, type: str, id: str, version: int, reason: str) -> bool:
+    """Takes text and rows of a version that is not current; entry, hash and order stay, and a read of it is 410. False where there is none."""
+    at = time.time_ns() // 1000
+    await world.journal.write(record.access(caller, at=at, events=(Event("D", "delete", f"{type}/{id}", version),), outcome="0", site=world.site, query="purge", reason=reason))
+    return await world.store.purge(type, id, version)
