@@ -12,7 +12,9 @@ import time
 from fastapi import FastAPI
 
 from app import cursor, errors
-from app.audit.journal import Indexer, Journal
+from app.audit.direct import Direct
+from app.audit.indexer import Indexer
+from app.audit.journal import Journal
 from app.records import World
 from app.settings import Settings
 from app.store.base import Store
@@ -41,7 +43,8 @@ async def open_world(settings: Settings, *, reindexing: bool = False):
     folder = settings.journals or _journals(settings.store)
     os.makedirs(folder, exist_ok=True)
     site = settings.base.rstrip("/") or socket.gethostname()
-    journal, indexer = Journal(folder, site), Indexer(folder, store)
+    local = settings.store.startswith("sqlite:")
+    journal, indexer = Journal(folder, site) if local else Direct(store), Indexer(folder, store)
     world = World(settings, store, journal, indexer, await store.value("zone") or settings.zone, await store.value("cursor-secret", cursor.key), site)
     tasks = [asyncio.create_task(indexer.run()), asyncio.create_task(_sweep(store))]
     try:

@@ -58,22 +58,23 @@ class MongoStore:
 
     @classmethod
     @told
-    async def open(cls, url: str, *, zone: str = "Asia/Shanghai", without_transactions: bool = False, **options) -> "MongoStore":
+    async def open(cls, url: str, *, zone: str = "Asia/Shanghai", without_transactions: bool = False, reindexing: bool = False, **options) -> "MongoStore":
         """Opens or creates the store at a `mongodb://host/database` url. Its zone is fixed when it is created.
 
+        reindexing: an index of another version is no obstacle, because it is about to be made anew.
         options: further ones of pymongo's client. Errors: errors.Unavailable when the server cannot be reached or has no transactions,
         or the store is of another version.
         """
         client = AsyncMongoClient(url, **{"serverSelectionTimeoutMS": WAIT, "connectTimeoutMS": WAIT, "socketTimeoutMS": 30_000, "appname": "yilian", **options})
         store = cls(client, transactions=not without_transactions)
         try:
-            await store._prepare(zone)
+            await store._prepare(zone, reindexing)
         except BaseException:
             await client.close()
             raise
         return store
 
-    async def _prepare(self, zone: str) -> None:
+    async def _prepare(self, zone: str, reindexing: bool) -> None:
         if self.commits.transactions:
             await self._try_transaction()
         have = set(await self.db.list_collection_names())
@@ -84,8 +85,11 @@ class MongoStore:
             for keys, options in collections.indexes(declared):
                 await self.db[name].create_index(keys, **options)
         self.zone = await self.value("zone", lambda: zone)
-        if (await self.value("schema", lambda: str(SCHEMA)), await self.value("index", lambda: str(INDEX))) != (str(SCHEMA), str(INDEX)):
-            raise errors.Unavailable("This store was made by another version of Yilian: run `yilian reindex` before serving it.")
+        schema, index = await self.value("schema", lambda: str(SCHEMA)), await self.value("index", lambda: str(INDEX))
+        if schema != str(SCHEMA):
+            raise errors.Unavailable(f"This store has schema {schema}; this version of Yilian serves schema {SCHEMA} alone.")
+        if index != str(INDEX) and not reindexing:
+            raise errors.Unavailable("The index of this store was made by another version of Yilian: run `yilian reindex` before serving it.")
 
     async def _create(self, name: str) -> None:
         try:
