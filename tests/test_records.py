@@ -307,3 +307,10 @@ class TestTheAccessRecord:
     async def test_who_asks_the_log_is_in_the_log(self, world):
         await self.events(world)
         assert "search-type" in [e["subtype"][0]["code"] for e in await self.events(world)]
+
+    @pytest.mark.parametrize("name, value, number", [("type", "rest", 2), ("type", "http://dicom.nema.org/resources/ontology/DCM|110100", 0), ("action", "C", 1), ("subtype", "read", 1),
+                                                     ("outcome", "0", 2), ("outcome", "4", 0), ("agent", "Organization/a", 2), ("entity-role", "24", 0)])
+    async def test_the_log_is_searched_by_its_columns(self, world, name, value, number):
+        entry = await add(world, hospital("a"), patient())
+        await Records(world, hospital("a")).read("Patient", entry.id)
+        assert len(await self.events(world, [(name, value), ("patient", f"Patient/{entry.id}")])) == number

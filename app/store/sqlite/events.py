@@ -71,13 +71,13 @@ def condition(clause: Clause) -> Sql:
 
 def _compare(compare: Compare) -> Sql:
     name = COLUMNS[compare.column]
-    made = Compiler(None, 0, 0).compare(compare, "x")
     # the empty text is how these columns say that there is nothing
     if compare.how in ("none", "some"):
         return Sql(f"{name}{'=' if compare.how == 'none' else '<>'}''")
     if compare.how == "prefix" and not compare.value:
         return Sql(f"{name}<>''")
-    return Sql(made.text.replace(f"x.{compare.column}", name), made.args)
+    made = Compiler(None, 0, 0).compare(compare._replace(column="it"), "x")  # under this name nothing is interned
+    return Sql(made.text.replace("x.it", name), made.args)
 
 
 def _access(con, number: int) -> Access:
