@@ -148,7 +148,7 @@ def demo(store: Store = "sqlite:data/yilian.db", port: Annotated[int, typer.Opti
     base = f"http://127.0.0.1:{port}/fhir"
     console.print("\nFour requests to try:", highlight=False)
     for line in (f"curl '{base}/Organization?name:contains=医院&_count=5&_pretty=true'", f"curl '{base}/Task?code=fulfill&_include=Task:focus&_include=Task:patient&_pretty=true'",
-                 f"curl '{base}/Encounter?_has:Condition:encounter:code:text=高血压&_count=5&_pretty=true'", f"curl '{base}/AuditEvent?subtype=update&_count=3&_pretty=true'"):
+                 f"curl '{base}/Encounter?_has:Condition:encounter:code:text=原发性高血压&_count=5&_pretty=true'", f"curl '{base}/AuditEvent?subtype=update&_count=3&_pretty=true'"):
         console.print("  " + line, highlight=False, markup=False, soft_wrap=True)
     console.print()
     problems.print("OPEN STORE: no keys are asked for. Everyone on this machine reads and writes everything, as the operator organisation.", style="bold yellow")
