@@ -138,10 +138,10 @@ async def test_no_audit_no_data(world, monkeypatch):
 
     def full(fd):
         raise OSError(28, "No space left on device")
-    kept = world.journal.sync
-    world.journal.sync = full
+    kept = world.journal._sync
+    world.journal._sync = full
     for ask in (lambda r: r.read("Patient", done.entry.id), lambda r: r.search(("Patient",), []), lambda r: r.versions("Patient"), lambda r: r.read("Patient", "nobody")):
         with pytest.raises(errors.Unavailable):
             await ask(Records(world, operator()))
-    world.journal.sync = kept
+    world.journal._sync = kept
     assert (await Records(world, operator()).read("Patient", done.entry.id)).id == done.entry.id

@@ -2,7 +2,8 @@
 from __future__ import annotations
 
 import ipaddress
-import uuid
+import os
+from functools import lru_cache
 
 from starlette.requests import Request
 
@@ -17,15 +18,16 @@ def identify(request: Request, settings: Settings) -> Caller:
     if not settings.open or not is_loopback(address):
         raise errors.Unauthenticated("Clients have no keys yet: only an open store serves, and only this machine.", headers={"WWW-Authenticate": "Bearer"})
     return Caller(organization=settings.organization, client="open", operator=True, prefix="", address=address,
-                  request=request.headers.get("x-request-id") or str(uuid.uuid4()), base=base(request, settings))
+                  request=request.headers.get("x-request-id") or os.urandom(12).hex(), base=base(request, settings))
 
 
 def base(request: Request, settings: Settings) -> str:
     """The FHIR base that the client speaks to: the one set, or that of its own request."""
-    root = settings.base.rstrip("/") or f"{request.url.scheme}://{request.headers.get('host') or request.url.netloc}"
+    root = settings.base.rstrip("/") or f"{request.scope['scheme']}://{request.headers.get('host') or request.url.netloc}"
     return root + "/fhir"
 
 
+@lru_cache(1024)
 def is_loopback(address: str) -> bool:
     try:
         return ipaddress.ip_address(address).is_loopback
