@@ -9,6 +9,8 @@ import os
 import shutil
 import subprocess
 import uuid
+from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -66,46 +68,55 @@ def _needs_transactions(request, transactions):
         pytest.skip(NO_TRANSACTIONS)
 
 
-@pytest.fixture
-async def mongo(mongo_url, transactions):
-    """Opens MongoDB stores on one fresh database: `await mongo(zone=...)`."""
-    url = urlsplit(mongo_url)._replace(path=f"/yilian_test_{uuid.uuid4().hex[:12]}").geturl()
-    opened = []
+@asynccontextmanager
+async def _mongo(url: str, **options):
+    """A store on a fresh database of the server."""
+    url = urlsplit(url)._replace(path=f"/yilian_test_{uuid.uuid4().hex[:12]}").geturl()
+    store = await MongoStore.open(url, **{"zone": "Asia/Shanghai", **options})
+    try:
+        yield store
+    finally:
+        await store.client.drop_database(store.db.name)
+        await store.close()
 
-    async def open(**options) -> MongoStore:
-        store = await MongoStore.open(url, **{"zone": "Asia/Shanghai", "without_transactions": not transactions, **options})
-        opened.append(store)
-        return store
 
-    yield open
-    if opened:
-        await opened[0].client.drop_database(opened[0].db.name)
-    for store in opened:
+@asynccontextmanager
+async def _sqlite():
+    store = await SqliteStore.open(":memory:", zone="Asia/Shanghai")
+    try:
+        yield store
+    finally:
         await store.close()
 
 
 @pytest.fixture
-async def mongo_store(mongo):
-    return await mongo()
+def mongo_opening(mongo_url, transactions):
+    """Contexts of empty stores: `async with mongo_opening() as store`."""
+    return partial(_mongo, mongo_url, without_transactions=not transactions)
 
 
 @pytest.fixture
-async def steps_store(mongo, monkeypatch):
-    """A MongoDB store that takes all in small steps: most rows in side documents, semi-joins in batches, texts in parts."""
+def steps_opening(mongo_opening, monkeypatch):
+    """MongoDB stores that take all in small steps: most rows in side documents, semi-joins in batches, texts in parts."""
     for module, limits in ((clauses, {"SET": 2, "BATCH": 3}), (collections, {"ROWS": 1, "TEXT": 100_000})):
         for name, limit in limits.items():
             monkeypatch.setattr(module, name, limit)
-    return await mongo()
+    return mongo_opening
 
 
 @pytest.fixture
-async def sqlite_store():
-    store = await SqliteStore.open(":memory:", zone="Asia/Shanghai")
-    yield store
-    await store.close()
+def sqlite_opening():
+    return _sqlite
 
 
 @pytest.fixture(params=["sqlite", "mongo", "steps"])
-def store(request):
+def opening(request):
+    """Contexts of empty stores of each kind."""
+    return request.getfixturevalue(f"{request.param}_opening")
+
+
+@pytest.fixture
+async def store(opening):
     """An empty store of each kind."""
-    return request.getfixturevalue(f"{request.param}_store")
+    async with opening() as store:
+        yield store
