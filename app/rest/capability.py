@@ -14,10 +14,12 @@ from app.rest import negotiation
 from app.rest.call import Answer, Call, single, versions
 from app.rest.operations import OPERATIONS
 from app.search import parameters
-from app.search.types import SUPPORTED
+from app.search.types import supported
 
 DATE = "2026-11-25"
 """When what is said here was last changed by hand."""
+LOG = "AuditEvent"
+"""The type that neither includes nor is included."""
 TYPE_CODES = ("read", "vread", "update", "patch", "delete", "history-instance", "history-type", "create", "search-type")
 SYSTEM_CODES = ("transaction", "batch", "search-system", "history-system")
 """http://hl7.org/fhir/ValueSet/type-restful-interaction and system-restful-interaction: what the statement has codes for."""
@@ -27,8 +29,6 @@ TRIAL = ("conditionalCreate", "conditionalRead", "conditionalUpdate", "condition
 """Elements of rest.resource that are for trial use in R4, or that say what is."""
 MODES = ("full", "normative", "terminology")
 URL = "https://yilian.example/fhir/CapabilityStatement/server"
-OWN = {"_id": (("missing", "not"), ()), "_lastUpdated": (("missing",), SUPPORTED["date"].prefixes), "_list": ((), ())}
-"""Modifiers and prefixes of the parameters that are tests on the entry itself (see search/types/special)."""
 
 
 async def capabilities(call: Call, interactions, never) -> Answer:
@@ -108,7 +108,7 @@ def _common() -> list:
 def _pointing() -> dict[str, list[str]]:
     """Type -> `Source:parameter` of the references that may point to it."""
     found: dict[str, list[str]] = {}
-    for source in definitions.ENDPOINT_TYPES:
+    for source in filter(LOG.__ne__, definitions.ENDPOINT_TYPES):
         for param in parameters.of(source).values():
             for target in param.targets if _follows(param) else ():
                 found.setdefault(target, []).append(f"{source}:{param.code}")
@@ -121,6 +121,8 @@ def _follows(param) -> bool:
 
 
 def _includes(type: str) -> tuple[list[str], list[str]]:
+    if type == LOG:
+        return [], []
     forward = [f"{type}:{p.code}" for p in parameters.of(type).values() if _follows(p)]
     reverse = _pointing().get(type, [])
     return (["*", f"{type}:*", *forward] if forward else []), (["*", *reverse] if reverse else [])
@@ -128,7 +130,7 @@ def _includes(type: str) -> tuple[list[str], list[str]]:
 
 def _param(param) -> dict:
     """A parameter with the modifiers and prefixes that are served, in words: R4 has no element for them."""
-    modifiers, prefixes = OWN.get(param.code, SUPPORTED[param.type])
+    modifiers, prefixes = supported(param)
     said = [f"Modifiers: {', '.join(f':{m}' for m in modifiers)}." if modifiers else "", f"Prefixes: {', '.join(prefixes)}." if prefixes else ""]
     made = {"name": param.code, **({"definition": param.url} if param.url else {}), "type": param.type}
     text = " ".join(part for part in said if part)

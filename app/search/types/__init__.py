@@ -74,11 +74,12 @@ def supported(param) -> Supported:
     if param.code in special.SUPPORTED:
         return Supported(*special.SUPPORTED[param.code])
     modifiers, prefixes = SUPPORTED[param.type]
-    return Supported(tuple(m for m in modifiers if m not in NEEDED or not param.kinds or NEEDED[m] in param.kinds), prefixes)
+    return Supported(tuple(m for m in modifiers if m not in NEEDED or not param.kinds or NEEDED[m] & param.kinds), prefixes)
 
 
-NEEDED = {"of-type": "Identifier", "identifier": "Reference", "[type]": "Reference"}
-"""Modifier -> the data type without which a parameter has it not."""
+NEEDED = {"of-type": frozenset({"Identifier"}), "identifier": frozenset({"Reference"}), "[type]": frozenset({"Reference"}),
+          "text": frozenset({"CodeableConcept", "Coding", "Identifier"})}
+"""Modifier -> the data types without any of which a parameter has it not."""
 
 
 def check(param, modifier: str) -> None:
