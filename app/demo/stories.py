@@ -84,7 +84,7 @@ class Story:
         condition_id = self.id(owner, "condition")
         condition = ref("Condition", condition_id)
         classes = {"AMB": "ambulatory", "IMP": "inpatient encounter", "VR": "virtual"}
-        stay = timedelta(minutes=40) if kind != "IMP" else timedelta(days=5)
+        stay = timedelta(minutes=40) if kind != "IMP" else timedelta(hours=9) if owner is self.home else timedelta(days=5)
         encounter = {
             "resourceType": "Encounter", "id": self.id(owner, f"encounter-{name}"), "status": "finished" if over else "in-progress",
             "class": {"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": kind, "display": classes[kind]},
