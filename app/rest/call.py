@@ -48,6 +48,9 @@ class Prefer(NamedTuple):
     applied: tuple[str, ...] = ()
 
 
+USUAL = Prefer()
+
+
 @dataclass(slots=True)
 class View:
     """How an answer is to look: `summary` (true, text, data, count or empty), `elements`, pretty printed."""
@@ -143,6 +146,8 @@ def single(pairs: list[tuple[str, str]], name: str) -> str | None:
 
 def prefer(header: str | None) -> Prefer:
     """The preferences of a Prefer header that are known; others are ignored, as RFC 7240 says."""
+    if not header:
+        return USUAL
     returns, strict, applied = "", True, []
     for part in re.split(r"[,;]", header or ""):
         name, _, value = (piece.strip().strip('"') for piece in part.partition("="))

@@ -7,11 +7,9 @@ from __future__ import annotations
 import asyncio
 import gzip
 import logging
-import uuid
+import os
 from collections.abc import Mapping
 from http import HTTPStatus
-
-from starlette.responses import Response
 
 from app.errors import Failure, Issue, outcome
 from app.fhir import bundle, json, summary
@@ -27,6 +25,8 @@ CORS = {
     "Access-Control-Expose-Headers": "Location, Content-Location, ETag, Last-Modified, Allow, Accept-Patch, Accept-Post, Preference-Applied, Retry-After, "
                                      "X-Request-Id, X-Correlation-Id, X-Security-Context",
 }
+ALWAYS = [(name.lower().encode(), value.encode()) for name, value in {**COMMON, **CORS}.items()]
+"""Headers of every answer."""
 PREFLIGHT = {
     "Access-Control-Allow-Headers": "Accept, Authorization, Content-Encoding, Content-Type, If-Match, If-Modified-Since, If-None-Exist, If-None-Match, Prefer, "
                                     "X-Request-Id, X-Correlation-Id, X-Security-Context",
@@ -75,7 +75,21 @@ def _said(answer: Answer) -> dict:
 # answers to requests
 
 
-async def response(answer: Answer, call: Call, media: str) -> Response:
+class Reply:
+    """An HTTP answer, ready to be sent (an ASGI application)."""
+
+    __slots__ = ("status", "headers", "body")
+
+    def __init__(self, status: int, headers: dict[str, str], body: bytes = b""):
+        self.status, self.headers, self.body = status, headers, body
+
+    async def __call__(self, scope, receive, send) -> None:
+        headers = [*ALWAYS, *((name.lower().encode(), value.encode()) for name, value in self.headers.items())]
+        await send({"type": "http.response.start", "status": self.status, "headers": headers})
+        await send({"type": "http.response.body", "body": self.body})
+
+
+async def response(answer: Answer, call: Call, media: str) -> Reply:
     """An answer as HTTP: in `media` where it is a resource, compressed where the client takes that."""
     status, headers = answer.status, dict(answer.headers)
     if answer.media:
@@ -92,13 +106,13 @@ async def response(answer: Answer, call: Call, media: str) -> Response:
     return await _response(status, content, media, headers, call.headers, call.method, call.records.caller.request)
 
 
-async def failure(failed: Failure, headers: Mapping[str, str], method: str, request: str) -> Response:
+async def failure(failed: Failure, headers: Mapping[str, str], method: str, request: str) -> Reply:
     """A failure as HTTP: its status, its headers and its OperationOutcome."""
     return await _response(failed.status, json.dumps(failed.outcome()), f"{negotiation.FHIR}; charset=utf-8", dict(failed.headers), headers, method, request)
 
 
-async def _response(status: int, content: bytes | None, media: str, headers: dict[str, str], asked: Mapping[str, str], method: str, request: str) -> Response:
-    headers = {**COMMON, **CORS, **headers, "X-Request-Id": request}
+async def _response(status: int, content: bytes | None, media: str, headers: dict[str, str], asked: Mapping[str, str], method: str, request: str) -> Reply:
+    headers["X-Request-Id"] = request
     correlation = asked.get("x-correlation-id")
     if correlation:
         headers["X-Correlation-Id"] = correlation
@@ -107,10 +121,9 @@ async def _response(status: int, content: bytes | None, media: str, headers: dic
         if len(content) > SMALL and negotiation.gzip_wanted(asked.get("accept-encoding")):
             content = await _compressed(content)
             headers["Content-Encoding"] = "gzip"
-    made = Response(content, status, headers)
-    if method == "HEAD":
-        made.body = b""
-    return made
+    if content is not None or status not in (204, 304):
+        headers["Content-Length"] = str(len(content or b""))
+    return Reply(status, headers, b"" if method == "HEAD" or content is None else content)
 
 
 async def _compressed(content: bytes) -> bytes:
@@ -127,7 +140,7 @@ def unexpected(error: Exception, request: str) -> Failure:
 
 def request_id(headers: Mapping[str, str]) -> str:
     """The client's X-Request-Id, or a new one."""
-    return headers.get("x-request-id") or str(uuid.uuid4())
+    return headers.get("x-request-id") or os.urandom(12).hex()
 
 
 # entries of bundles

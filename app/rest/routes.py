@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from fastapi import FastAPI
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response
 from starlette.routing import BaseRoute, Match
 
 from app.auth.identify import base, identify
@@ -45,31 +44,46 @@ def _path(scope) -> str:
     return scope["path"].removeprefix(scope.get("root_path", ""))
 
 
-async def _answer(request: Request) -> Response:
+async def _answer(request: Request) -> respond.Reply:
     """The answer to a request, whatever happens."""
-    named = respond.request_id(request.headers)
+    headers = _headers(request.scope["headers"])
+    named = respond.request_id(headers)
     try:
-        return await _served(request, named)
+        return await _served(request, headers, named)
     except Failure as failure:
-        return await respond.failure(failure, request.headers, request.method, named)
+        return await respond.failure(failure, headers, request.method, named)
     except ClientDisconnect:
-        return Response(status_code=400)
+        return respond.Reply(400, {})
     except Exception as error:
-        return await respond.failure(respond.unexpected(error, named), request.headers, request.method, named)
+        return await respond.failure(respond.unexpected(error, named), headers, request.method, named)
 
 
-async def _served(request: Request, named: str) -> Response:
+def _headers(raw: list[tuple[bytes, bytes]]) -> dict[str, str]:
+    """Headers by lower-case name, repeated ones joined (RFC 7230, 3.2.2). Text beyond ASCII is read as UTF-8 where it is that."""
+    found: dict[str, str] = {}
+    for name, value in raw:
+        try:
+            text = value.decode()
+        except UnicodeDecodeError:
+            text = value.decode("latin-1")
+        key = name.decode("latin-1").lower()
+        found[key] = f"{found[key]}, {text}" if key in found else text
+    return found
+
+
+async def _served(request: Request, headers: dict[str, str], named: str) -> respond.Reply:
     target = interactions.target(_address(request))
-    if request.method == "OPTIONS":
-        return _options(request, target, named)
-    interactions.allowed(target, request.method)
+    method = request.method
+    if method == "OPTIONS":
+        return _options(target, named)
+    interactions.allowed(target, method)
     pairs = body.pairs(request.scope["query_string"])
-    media = _media(request, target, pairs)
-    settings = request.app.state.settings
+    media = _media(headers, target, pairs)
+    state = request.app.state
     caller = _caller(request, target, named)
-    call = Call(Records(request.app.state.world, caller), request.method, target, pairs, request.headers, caller.base, prefer=prefer(request.headers.get("prefer")))
-    if request.method in BODIED:
-        call.body = await body.read(request.stream(), request.headers.get("content-length"), request.headers.get("content-encoding"), settings.body_limit)
+    call = Call(Records(state.world, caller), method, target, pairs, headers, caller.base, prefer=prefer(headers.get("prefer")))
+    if method in BODIED:
+        call.body = await body.read(request.stream(), headers.get("content-length"), headers.get("content-encoding"), state.settings.body_limit)
         if target.shape.endswith("s"):
             call.pairs = [*pairs, *_form(call)]
     return await respond.response(await interactions.perform(call), call, media)
@@ -80,7 +94,8 @@ def _caller(request: Request, target: Target, named: str) -> Caller:
     settings = request.app.state.settings
     if target.shape == "m":
         return Caller(organization="", client="anybody", request=named, base=base(request, settings))
-    return identify(request, settings).on(request=named)
+    caller = identify(request, settings)
+    return caller if caller.request == named else caller.on(request=named)
 
 
 def _address(request: Request) -> str:
@@ -91,9 +106,9 @@ def _address(request: Request) -> str:
     return path
 
 
-def _media(request: Request, target: Target, pairs: list[tuple[str, str]]) -> str:
+def _media(headers: dict[str, str], target: Target, pairs: list[tuple[str, str]]) -> str:
     """The media type of the answer. A Binary is read in whichever it has, so that its own is not refused here."""
-    accept, format = request.headers.get("accept"), single(pairs, "_format")
+    accept, format = headers.get("accept"), single(pairs, "_format")
     if target.type == "Binary" and target.shape in ("Ti", "Tihv") and format is None and negotiation.native(accept, None):
         try:
             return negotiation.representation(accept, None)
@@ -110,8 +125,7 @@ def _form(call: Call) -> list[tuple[str, str]]:
     return body.pairs(call.body)
 
 
-def _options(request: Request, target: Target, named: str) -> Response:
+def _options(target: Target, named: str) -> respond.Reply:
     """What is possible at an address; the answer to a browser's preflight too (https://fetch.spec.whatwg.org/#cors-preflight-request)."""
     allow = interactions.allow(target)
-    headers = {**respond.CORS, **respond.PREFLIGHT, "Allow": allow, "Access-Control-Allow-Methods": allow, "X-Request-Id": named}
-    return Response(status_code=204, headers=headers)
+    return respond.Reply(204, {**respond.PREFLIGHT, "Allow": allow, "Access-Control-Allow-Methods": allow, "X-Request-Id": named})

@@ -94,7 +94,7 @@ def test_random_bundles(door, kind, entries):
 @MANY
 @given(method=METHODS, segments=SEGMENTS, query=QUERIES, headers=HEADERS)
 def test_random_addresses_queries_and_headers(door, method, segments, query, headers):
-    path = "/".join(segment if segment.startswith("%") else quote(segment) for segment in ["/fhir", *segments])
+    path = "/".join(segment if segment in ("%00", "%FF", "%2F") else quote(segment) for segment in ["/fhir", *segments])
     url = httpx.URL("http://test" + path, params=query or None)
     if url.path.startswith("/fhir/"):
         fine(door.ask(method, url, headers=headers, content=b"" if method in ("POST", "PUT", "PATCH") else None))
