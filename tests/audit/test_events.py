@@ -38,7 +38,7 @@ def test_every_rendered_event_is_valid_and_meets_the_invariants_of_r4(happened, 
         assert validate.validate(resource) == []
         for entity in resource["entity"]:
             for key, _, human, expression in definitions.invariants("AuditEvent.entity"):
-                assert [n.value for n in path.compile(expression)(entity)] == [True], (key, human)
+                assert [n.value for n in path.compile(expression)(entity, type_name="AuditEvent.entity")] == [True], (key, human)
 
 
 def test_a_read_has_the_shape_of_the_profile_patient_read():
