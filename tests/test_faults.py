@@ -21,6 +21,12 @@ from tests.conftest import operator
 from tests.test_records import patient
 
 
+@pytest.fixture
+def world(sqlite_world):
+    """These faults are the embedded store's."""
+    return sqlite_world
+
+
 def free_port() -> int:
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
