@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from decimal import Decimal
 
 import orjson
@@ -11,8 +12,11 @@ from app.errors import Malformed
 
 DEPTH = 100
 """Levels of nesting that a resource may have."""
-_DEEP = re.compile(rb"[\[{]")
+_STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+_NO_BRACKET = bytes(set(range(256)) - set(b"[]{}"))
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
+_UNUSUAL = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")
+"""Escapes that can write what UTF-8 cannot, or what FHIR's strings never hold."""
 
 
 class Number(Decimal):
@@ -28,6 +32,9 @@ class Number(Decimal):
     def __reduce__(self):
         return Number, (self.text,)
 
+    def __copy__(self):
+        return self
+
     def __deepcopy__(self, memo):
         return self
 
@@ -41,35 +48,35 @@ def loads(data: bytes) -> dict:
 
 
 def parse(data: bytes):
-    """Any JSON value, as strictly. Errors: Malformed."""
+    """Any JSON value, as strictly. A byte order mark is passed over. Errors: Malformed."""
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
         raise Malformed(f"The body is not UTF-8: byte {error.start} cannot be read.") from None
-    if len(_DEEP.findall(data)) > DEPTH and _depth(text) > DEPTH:
-        raise Malformed(f"The body is nested deeper than {DEPTH} levels.")
     try:
         value = _DECODER.decode(text.removeprefix("\ufeff"))
     except json.JSONDecodeError as error:
         raise Malformed(f"The body is not JSON: {error.msg} at line {error.lineno}, column {error.colno}.") from None
     except RecursionError:
-        raise Malformed(f"The body is nested deeper than {DEPTH} levels.") from None
-    if "\\u" in text and (text.find("\\u0000") >= 0 or re.search(r"\\u[dD][89a-fA-F]", text)):
+        raise _too_deep() from None
+    # the decoder has found it well formed: brackets are in pairs, strings end
+    if data.count(b"{") + data.count(b"[") > DEPTH and _is_deep(data):
+        raise _too_deep()
+    if b"\\u" in data and _UNUSUAL.search(data):
         _check(value)
     return value
 
 
-def _depth(text: str) -> int:
-    """The deepest nesting, strings left out."""
-    depth = deepest = 0
-    for token in re.finditer(r'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]', text):
-        first = token.group()[0]
-        if first in "[{":
-            depth += 1
-            deepest = max(deepest, depth)
-        elif first in "]}":
-            depth -= 1
-    return deepest
+def _too_deep() -> Malformed:
+    return Malformed(f"The body is nested deeper than {DEPTH} levels.")
+
+
+def _is_deep(data: bytes) -> bool:
+    """Whether something is left once the innermost pairs of brackets have been taken away as often as they may be nested."""
+    brackets = _STRING.sub(b"", data).translate(None, _NO_BRACKET)
+    for _ in range(DEPTH):
+        brackets = brackets.replace(b"{}", b"").replace(b"[]", b"") if brackets else brackets
+    return bool(brackets)
 
 
 def _pairs(pairs: list[tuple]) -> dict:
@@ -77,7 +84,7 @@ def _pairs(pairs: list[tuple]) -> dict:
     if len(made) != len(pairs):
         seen: set[str] = set()
         twice = next(key for key, _ in pairs if key in seen or seen.add(key))
-        raise Malformed(f"The property {twice!r} stands twice in one object.")
+        raise Malformed(f"The property {_short(twice)} stands twice in one object.")
     return made
 
 
@@ -88,7 +95,7 @@ def _integer(text: str):
 def _number(text: str) -> Number:
     exponent = re.search(r"[eE][+-]?(\d+)$", text)
     if len(text) > 1000 or (exponent and len(exponent.group(1)) > 4):
-        raise Malformed(f"The number {text[:20]}... is beyond what a decimal can be.")
+        raise Malformed(f"The number {text[:20]}{'...' if len(text) > 20 else ''} is beyond what a decimal can be.")
     return Number(text)
 
 
@@ -100,31 +107,41 @@ _DECODER = json.JSONDecoder(object_pairs_hook=_pairs, parse_float=_number, parse
 
 
 def _check(value) -> None:
-    """Escapes can write what UTF-8 cannot: lone surrogates, and NUL, which FHIR's strings never hold."""
+    """Errors: Malformed for U+0000 and for lone surrogates, wherever they stand."""
+    for path, text in _texts(value, ""):
+        if "\0" in text:
+            raise Malformed(f"{path} holds U+0000, which FHIR does not allow.")
+        if _SURROGATE.search(text):
+            raise Malformed(f"{path} holds half of a surrogate pair, which is no character.")
+
+
+def _texts(value, path: str) -> Iterator[tuple[str, str]]:
+    """(where it stands, text) of every string and every property name."""
     if isinstance(value, str):
-        if "\0" in value:
-            raise Malformed("A string holds U+0000, which FHIR does not allow.")
-        if _SURROGATE.search(value):
-            raise Malformed("A string holds half of a surrogate pair, which is no character.")
+        yield path or "The text", value
     elif isinstance(value, dict):
         for key, item in value.items():
-            _check(key)
-            _check(item)
+            yield "A property's name", key
+            yield from _texts(item, f"{path}.{key}" if path else key)
     elif isinstance(value, list):
-        for item in value:
-            _check(item)
+        for step, item in enumerate(value):
+            yield from _texts(item, f"{path}[{step}]")
+
+
+def _short(text: str) -> str:
+    return ascii(text if len(text) <= 60 else text[:57] + "...") if _SURROGATE.search(text) else repr(text if len(text) <= 60 else text[:57] + "...")
 
 
 def _default(value):
     if isinstance(value, Number):
         return orjson.Fragment(value.text)
-    if isinstance(value, Decimal):
+    if isinstance(value, Decimal) and value.is_finite() or isinstance(value, int):  # an int beyond 64 bits
         return orjson.Fragment(str(value))
-    raise TypeError(f"{type(value).__name__} has no JSON form")
+    raise TypeError(f"{type(value).__name__} {value!r} has no JSON form")
 
 
 def dumps(value) -> bytes:
-    """Compact JSON in UTF-8; numbers as they were written."""
+    """Compact JSON in UTF-8; numbers as they were written. Errors: TypeError for what JSON cannot say."""
     return orjson.dumps(value, _default)
 
 

@@ -1,6 +1,10 @@
 """Lossless and strict JSON. https://hl7.org/fhir/R4/json.html"""
 from __future__ import annotations
 
+import copy
+import pickle
+from decimal import Decimal
+
 import pytest
 from hypothesis import given, strategies as st
 
@@ -44,6 +48,44 @@ def test_what_is_no_resource_is_refused_with_the_place(body, said):
 def test_a_nesting_bomb_is_refused(depth, unit):
     with pytest.raises(errors.Malformed, match="deeper than 100"):
         json.loads(b'{"x":' + unit[0] * depth + b"1" + unit[1] * depth + b"}")
+
+
+def test_a_hundred_levels_are_allowed():
+    assert json.loads(b'{"a":' * 100 + b"1" + b"}" * 100)
+
+
+def test_flat_lists_of_any_length_are_no_nesting():
+    assert json.loads(b'{"a":[' + b",".join([b'{"b":["]\\"}"]}'] * 5000) + b"]}")
+
+
+@pytest.mark.parametrize("body", [b"[" * 101 + b'"' + b'\\"' * 200_000, b'"' * 101, b"[}" * 200_000, b"{" * 200_000])
+def test_what_never_ends_is_refused_without_delay(body):
+    with pytest.raises(errors.Malformed):
+        json.loads(body)
+
+
+def test_a_refused_character_is_told_with_its_place():
+    with pytest.raises(errors.Malformed, match=r"^name\[1\].family holds U\+0000"):
+        json.loads(b'{"name":[{"family":"x"},{"family":"a\\u0000b"}]}')
+
+
+def test_an_escaped_pair_of_surrogates_is_one_character():
+    assert json.loads(b'{"a":"\\ud83d\\ude00"}') == {"a": "\U0001f600"}
+
+
+def test_numbers_that_we_made_are_written_too():
+    assert json.dumps([Decimal("1.50"), 2**70, 1.5]) == b"[1.50,1180591620717411303424,1.5]"
+    with pytest.raises(TypeError):
+        json.dumps(Decimal("NaN"))
+
+
+def test_a_number_survives_copying_and_pickling():
+    number = json.loads(b'{"a":1.50}')["a"]
+    assert [copied.text for copied in (copy.copy(number), copy.deepcopy(number), pickle.loads(pickle.dumps(number)))] == ["1.50"] * 3
+
+
+def test_pretty_keeps_the_numbers():
+    assert json.pretty(json.loads(b'{"a":1e2}')) == b'{\n  "a": 1e2\n}'
 
 
 def test_many_brackets_in_a_string_are_no_nesting():
