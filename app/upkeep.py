@@ -1,6 +1,7 @@
 """Maintenance that is no commit: making the index anew, and taking the text of an old version. Both leave access records."""
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 
@@ -11,17 +12,16 @@ from app.fhir import json
 from app.records import World
 from app.store.base import Event
 
-BATCH = 500
+BATCH = 200
 
 
 async def reindex(world: World, caller: Caller, progress: Callable[[int], None] = lambda done: None) -> int:
     """Makes the index rows and facts of every current version anew; returns how many. What is written meanwhile keeps its own rows."""
     after = done = 0
     while batch := await world.store.entries(after=after, limit=BATCH):
-        for entry in batch:
-            if entry.text is not None:
-                await world.store.reindexed(entry, *indexed(json.loads(entry.text), entry.custodian, entry.guard, world.zone, caller.base))
-            after, done = entry.number, done + 1
+        await asyncio.gather(*(world.store.reindexed(entry, *indexed(json.loads(entry.text), entry.custodian, entry.guard, world.zone, caller.base))
+                               for entry in batch if entry.text is not None))
+        after, done = batch[-1].number, done + len(batch)
         progress(done)
     await world.store.indexed()
     return done

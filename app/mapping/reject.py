@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 CODES = {
+    "column-missing": "the file lacks a column that the mapping expects; nothing was imported",
     "encoding": "bytes that are not of the declared encoding",
     "csv-structure": "the record is not a row of this file: stray quote, wrong number of columns, NUL",
     "size": "the record is longer than a reader takes",
