@@ -135,13 +135,13 @@ def _short(text: str) -> str:
 def _default(value):
     if isinstance(value, Number):
         return orjson.Fragment(value.text)
-    if isinstance(value, Decimal) and value.is_finite() or isinstance(value, int):  # an int beyond 64 bits
+    if isinstance(value, Decimal) and value.is_finite():
         return orjson.Fragment(str(value))
     raise TypeError(f"{type(value).__name__} {value!r} has no JSON form")
 
 
 def dumps(value) -> bytes:
-    """Compact JSON in UTF-8; numbers as they were written. Errors: TypeError for what JSON cannot say."""
+    """Compact JSON in UTF-8; numbers as they were written. Errors: TypeError for what JSON cannot say, and for an int beyond 64 bits (a Number is none)."""
     return orjson.dumps(value, _default)
 
 
