@@ -92,7 +92,8 @@ def walk(resource: dict) -> Iterator[tuple[str, dict | list, str | int, str]]:
     that has a link (its value is the whole div; see `links`). `holder[key]` is the value; in a list of primitives the
     holder is the list and the key an index. Contained and bundled resources are walked too.
     """
-    stack = [(resource.get("resourceType", ""), resource.get("resourceType", ""), resource)]
+    root = _actual("Resource", resource)
+    stack = [(root, root, resource)]
     while stack:
         type, path, value = stack.pop()
         below = []
@@ -115,7 +116,10 @@ def walk(resource: dict) -> Iterator[tuple[str, dict | list, str | int, str]]:
 
 
 def _actual(kind: str, value: dict) -> str:
-    return value.get("resourceType", kind) if kind == "Resource" else kind
+    if kind != "Resource":
+        return kind
+    type = value.get("resourceType")
+    return type if type.__class__ is str else kind
 
 
 def _may_refer(kind: str, value: str) -> bool:
@@ -142,7 +146,7 @@ def _kinds(type: str) -> dict[str, str]:
 
 def _kind(type: str, key: str) -> str | None:
     """As `_kinds`, and 'Element' for what stands beside a primitive (`_birthDate`)."""
-    return "Element" if key[0] == "_" else _kinds(type).get(key)
+    return "Element" if key[:1] == "_" else _kinds(type).get(key)
 
 
 def links(div: str) -> list[str]:
@@ -157,15 +161,14 @@ def rewrite(resource: dict, mapping: Callable[[str], str | None]) -> dict:
     links, but not canonicals; a conditional reference (with a '?') is one only in Reference.reference. The input is not changed; parts where nothing changes are shared with the result, and if nothing changes at all the
     result is the input itself. A transaction passes a mapping from its entries' fullUrls and conditional references.
     """
-    type = resource.get("resourceType", "")
-    return _rewritten(type, resource, mapping)
+    return _rewritten(_actual("Resource", resource), resource, mapping)
 
 
 def _rewritten(type: str, value: dict, mapping) -> dict:
     changed, kinds = None, _kinds(type)
     for key, child in value.items():
         kind = kinds.get(key)
-        if kind is None and (key[0] != "_" or (kind := _kind(type, key)) is None):
+        if kind is None and (key[:1] != "_" or (kind := _kind(type, key)) is None):
             continue
         new = _replaced(kind, child, mapping)
         if new is not child:
@@ -196,4 +199,5 @@ def _relinked(div: str, mapping) -> str:
         quote, target = match[2][0], match[2][1:-1]
         other = mapping(html.unescape(target)) if "?" not in target else None
         return match[0] if other is None else f"{match[1]}{quote}{html.escape(other, quote=True)}{quote}"
-    return _NARRATIVE.sub(link, div)
+    new = _NARRATIVE.sub(link, div)
+    return div if new == div else new
