@@ -125,7 +125,7 @@ class Indexer:
 
     async def _agreed(self, name: str, position: Position) -> Position:
         """The position, or the beginning if the store has not what lies before it (it is another, or older)."""
-        if position.sequence and await self.store.kept(name.removesuffix(SUFFIX)) < position.sequence - 1:
+        if position.sequence and not position.damaged and await self.store.kept(name.removesuffix(SUFFIX)) < position.sequence - 1:
             return Position()
         return position
 
