@@ -85,7 +85,7 @@ _LITERALS = {(0, "metadata"): "m", (2, "*"): "*", **{(place, "_history"): "h" fo
 def target(path: str) -> Target:
     """What a path below the base names (no leading slash, one at the end is nothing). Errors: Absent for what is no FHIR address."""
     parts = path.removesuffix("/").split("/") if path and path != "/" else []
-    if len(parts) == 2 and _type(parts[0]) and parts[1] and parts[1][0] not in "_$":
+    if len(parts) == 2 and _type(parts[0]) and parts[1] and parts[1][0] not in "_$*":
         return Target("Ti", parts[0], parts[1])
     letters = [_letter(place, part) for place, part in enumerate(parts)]
     shape = "".join(letters)
@@ -103,7 +103,7 @@ def _letter(place: int, part: str) -> str:
         return _LITERALS[place, part]
     if place in (0, 2):
         return "T" if _type(part) else "?"
-    return ("", "i", "", "v")[place] if place < 4 and part else "?"
+    return ("", "i", "", "v")[place] if place < 4 and part and part[0] not in "_$*" else "?"
 
 
 def _type(name: str) -> bool:

@@ -19,6 +19,8 @@ from app.rest.call import Answer, Call, Prefer, View
 log = logging.getLogger("yilian.rest")
 SMALL, LARGE = 1024, 256 * 1024
 """Bytes below which nothing is compressed, and above which compressing leaves the event loop."""
+LONGEST = 200
+"""Characters of a request id that is kept."""
 COMMON = {"Cache-Control": "private, no-cache", "Vary": "Accept, Accept-Encoding, Prefer, Authorization, Origin"}
 CORS = {
     "Access-Control-Allow-Origin": "*",
@@ -139,8 +141,9 @@ def unexpected(error: Exception, request: str) -> Failure:
 
 
 def request_id(headers: Mapping[str, str]) -> str:
-    """The client's X-Request-Id, or a new one."""
-    return headers.get("x-request-id") or os.urandom(12).hex()
+    """The client's X-Request-Id where it is no longer than an id should be, or a new one."""
+    given = headers.get("x-request-id", "")
+    return given if 0 < len(given) <= LONGEST else os.urandom(12).hex()
 
 
 # entries of bundles

@@ -81,6 +81,25 @@ async def test_a_request_without_an_id_gets_one_and_a_correlation_id_is_returned
     assert two.headers["x-correlation-id"] == "them-7"
 
 
+async def test_an_endless_request_id_is_replaced(client):
+    assert len((await client.get("Patient", headers={"X-Request-Id": "x" * 5000})).headers["x-request-id"]) < 100
+
+
+async def test_headers_beyond_ascii_are_read_as_utf8(client):
+    name = {"name": [{"family": "王"}]}
+    header = {"If-None-Exist": "family=王".encode(), "X-Request-Id": "请求".encode()}
+    first, again = [await client.post("Patient", json=patient(**name), headers=header) for _ in range(2)]
+    assert (first.status_code, again.status_code) == (201, 200)
+    assert first.headers.raw and dict(first.headers.raw)[b"x-request-id"] == "请求".encode()
+
+
+async def test_repeated_headers_are_one_list(client):
+    await client.put("Patient/a", json=patient(id="a"))
+    answer = await client.get("Patient/a", headers=[("If-None-Match", 'W/"9"'), ("If-None-Match", 'W/"1"'), ("Accept", "application/fhir+xml"), ("Accept", "application/json")])
+    assert answer.status_code == 304
+    assert (await client.get("Patient/a", headers=[("Accept", "application/fhir+xml"), ("Accept", "application/json")])).headers["content-type"].startswith("application/json")
+
+
 async def test_answers_are_for_the_caller_alone_and_checked_before_use(client):
     answer = await client.get("Patient")
     assert "private" in answer.headers["cache-control"] and "Accept" in answer.headers["vary"] and "Accept-Encoding" in answer.headers["vary"]
@@ -122,6 +141,13 @@ async def test_a_body_over_the_limit_is_413():
         assert answer.status_code == 413 and issue(answer)["code"] == "too-long" and "1000" in issue(answer)["diagnostics"]
         assert (await client.post("Binary", content=b"x" * 1001, headers={"Content-Type": "image/png"})).status_code == 413
         assert (await client.post("Patient", json=patient())).status_code == 201
+
+
+async def test_a_body_of_some_megabytes_is_taken(client):
+    content = b"x" * 6_000_000
+    made = await client.post("Binary", content=content, headers={"Content-Type": "application/dicom"})
+    assert made.status_code == 201
+    assert (await client.get(f"Binary/{made.json()['id']}")).content == content
 
 
 async def test_a_streamed_body_over_the_limit_is_413_before_it_ends():
