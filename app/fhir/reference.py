@@ -165,12 +165,21 @@ def rewrite(resource: dict, mapping: Callable[[str], str | None]) -> dict:
 
 
 def _rewritten(type: str, value: dict, mapping) -> dict:
-    changed, kinds = None, _kinds(type)
+    changed, kinds = None, _KINDS.get(type) or _kinds(type)
     for key, child in value.items():
         kind = kinds.get(key)
-        if kind is None and (key[:1] != "_" or (kind := _kind(type, key)) is None):
+        if kind is None:
+            if key[:1] != "_":
+                continue
+            kind = "Element"
+        if child.__class__ is str:
+            new = _renamed(kind, child, mapping)
+        elif child.__class__ is dict:
+            new = _rewritten(_actual(kind, child) if kind == "Resource" else kind, child, mapping)
+        elif child.__class__ is list:
+            new = _relisted(kind, child, mapping)
+        else:
             continue
-        new = _replaced(kind, child, mapping)
         if new is not child:
             if changed is None:
                 changed = dict(value)
@@ -178,20 +187,27 @@ def _rewritten(type: str, value: dict, mapping) -> dict:
     return value if changed is None else changed
 
 
-def _replaced(kind: str, value, mapping):
-    if value.__class__ is dict:
-        return _rewritten(_actual(kind, value), value, mapping)
-    if value.__class__ is list:
-        new = [_replaced(kind, item, mapping) for item in value]
-        return value if all(a is b for a, b in zip(new, value)) else new
-    if value.__class__ is not str:
-        return value
-    if kind == "xhtml":
-        return _relinked(value, mapping)
-    if kind == "reference" or kind in _REWRITTEN and "?" not in value:
-        other = mapping(value)
-        return value if other is None or other == value else other
-    return value
+def _relisted(kind: str, items: list, mapping) -> list:
+    changed = None
+    for index, item in enumerate(items):
+        if item.__class__ is dict:
+            new = _rewritten(_actual(kind, item) if kind == "Resource" else kind, item, mapping)
+        elif item.__class__ is str:
+            new = _renamed(kind, item, mapping)
+        else:
+            continue
+        if new is not item:
+            if changed is None:
+                changed = list(items)
+            changed[index] = new
+    return items if changed is None else changed
+
+
+def _renamed(kind: str, text: str, mapping) -> str:
+    if kind == "reference" or kind in _REWRITTEN and "?" not in text:
+        other = mapping(text)
+        return text if other is None or other == text else other
+    return _relinked(text, mapping) if kind == "xhtml" else text
 
 
 def _relinked(div: str, mapping) -> str:
