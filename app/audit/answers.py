@@ -89,6 +89,12 @@ def _version(compare: Compare) -> Clause:
     return either(*(Stamp((Compare("entity", "eq", m[1]), Compare("version", "eq", int(m[2])))) for m in found if m))
 
 
+def _of_others(compare: Compare) -> Clause:
+    """What names no patient: a patient's own resource is found by the event's patient."""
+    values = tuple(v for v in _values(compare) if not v.startswith((shapes.PATIENT, "#")))
+    return equal("entity", *values) if values else NONE
+
+
 def _of_patients(inner: Callable[[Compare], Clause]) -> Callable[[Compare], Clause]:
     """Only what names a patient."""
     def answer(compare: Compare) -> Clause:
@@ -135,7 +141,7 @@ def _profiles() -> tuple[Answer, ...]:
     for codes in by_name.values():
         for patient, known in ((True, KNOWN), (False, Not(KNOWN))):
             url = shapes.profile(shapes.KINDS[codes[0]], patient)
-            found.append(Answer(both(equal("subtype", *codes), known), url, None, url))
+            found.append(Answer(both(equal("outcome", "0"), equal("subtype", *codes), known), url, None, url))
     return tuple(found)
 
 
@@ -143,7 +149,8 @@ OPERATION = starts("subtype", "$")
 DATA, QUERY, JOURNAL = _shaped("data"), _shaped("query"), _shaped("journal")
 KNOWN, ENTITY, REQUEST = some("patient"), some("entity"), some("request")
 A_PATIENT = starts("entity", shapes.PATIENT)
-_ENTITIES = (Answer(ENTITY, column("entity")), Answer(ENTITY, _version), Answer(KNOWN, column("patient")), Answer(REQUEST), Answer(DATA), Answer(JOURNAL))
+_TOUCHED = Answer(KNOWN, _of_patients(column("patient")))
+_ENTITIES = (Answer(ENTITY, _of_others), Answer(ENTITY, _version), _TOUCHED, Answer(REQUEST), Answer(DATA), Answer(JOURNAL))
 _OTHER = both(QUERY, ENTITY, Not(A_PATIENT))
 
 ANSWERS: dict[str, tuple[Answer, ...]] = {
@@ -162,7 +169,7 @@ ANSWERS: dict[str, tuple[Answer, ...]] = {
                     _coded(JOURNAL, shapes.IS_SECURITY)),
     "entity-type": (_coded(REQUEST, shapes.TRANSACTION), _coded(either(DATA, QUERY, JOURNAL), shapes.OBJECT), _coded(KNOWN, shapes.PERSON)),
     "outcome": (Answer(code=column("outcome"), system="http://hl7.org/fhir/audit-event-outcome"),),
-    "patient": (Answer(KNOWN, _of_patients(column("patient"))), Answer(A_PATIENT, _of_patients(column("entity"))), Answer(A_PATIENT, _of_patients(_version))),
+    "patient": (_TOUCHED, Answer(A_PATIENT, _of_patients(_version))),
     "policy": (Answer(some("policy"), column("policy"), None, column("policy")),),
     "site": (Answer(ALL, _folded, "", _second),),
     "source": (Answer(),),

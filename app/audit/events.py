@@ -24,7 +24,7 @@ def render(access: Access, ordinal: int) -> dict:
     event, said = access.events[ordinal], fields(access.plain)
     kind = shapes.kind(event.subtype)
     recorded = (EPOCH + timedelta(microseconds=access.at)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-    resource = {"resourceType": "AuditEvent", "id": event_id(access.journal, access.sequence, ordinal), "meta": _meta(kind, event, recorded),
+    resource = {"resourceType": "AuditEvent", "id": event_id(access.journal, access.sequence, ordinal), "meta": _meta(kind, event, access.outcome, recorded),
                 "type": shapes.TYPES[access.type].render(), "subtype": _subtypes(kind, event), "action": event.action, "recorded": recorded, "outcome": access.outcome}
     if said.get("w"):
         resource["outcomeDesc"] = said["w"]
@@ -37,8 +37,9 @@ def render(access: Access, ordinal: int) -> dict:
     return resource
 
 
-def _meta(kind: Kind, event: Event, recorded: str) -> dict:
-    profile = shapes.profile(kind, bool(event.patient))
+def _meta(kind: Kind, event: Event, outcome: str, recorded: str) -> dict:
+    """BALP's profiles are of what went well (they fix the outcome); a refusal keeps the shape alone."""
+    profile = shapes.profile(kind, bool(event.patient)) if outcome == "0" else ""
     return {"versionId": "1", "lastUpdated": recorded, **({"profile": [profile]} if profile else {})}
 
 
@@ -98,7 +99,8 @@ def _entity(type: Coding, role: Coding, what: dict) -> dict:
 
 
 def _what(event: Event) -> dict:
-    return {"reference": f"{event.entity}/_history/{event.version}" if event.version else event.entity} if event.entity else {"display": shapes.NO_ID}
+    text = f"{event.entity}/_history/{event.version}" if event.version else event.entity
+    return {"display": text[1:]} if text[:1] == "#" else {"reference": text} if text else {"display": shapes.NO_ID}
 
 
 def _data(access: Access, event: Event, said: dict):
@@ -111,8 +113,7 @@ def _query(access: Access, event: Event, said: dict):
     yield {"type": shapes.OBJECT.render(), "role": shapes.IS_QUERY.render(), "query": b64encode((said.get("q") or "?").encode("utf-8", "replace")).decode(),
            **({"description": said["b"]} if said.get("b") else {})}
     if event.entity and event.entity != event.patient:
-        patient = event.entity.startswith(shapes.PATIENT)
-        yield _entity(*((shapes.PERSON, shapes.IS_PATIENT) if patient else (shapes.OBJECT, shapes.IS_DATA)), _what(event))
+        yield _entity(shapes.OBJECT, shapes.IS_DATA, _what(event))
 
 
 def _journal(access: Access, event: Event, said: dict):

@@ -75,9 +75,10 @@ def _columns(made: dict, plain: bytes) -> Access:
 
 
 def _posting(action: str, subtype: str, entity: str, version: int, patient: str) -> list:
-    """An event without its empty end. What is done to a patient's own resource concerns that patient."""
-    if not patient and entity[:8] == PATIENT:
-        patient = entity
+    """An event without its empty end. What is done to a patient's own resource concerns that patient; where an event is about another one
+    (whom that resource mentions), a `#` says that its entity is told in words: so the column `patient` alone answers who was touched."""
+    if entity[:8] == PATIENT and entity != patient:
+        patient, entity = patient or entity, f"#{entity}" if patient else entity
     return [action, subtype, entity, version, patient] if patient else [action, subtype, entity, version] if version else [action, subtype, entity]
 
 
