@@ -12,7 +12,6 @@ from urllib.parse import unquote
 
 from app.errors import Absent, Deleted, Failure, Invalid, NotAllowed, TooLarge
 from app.fhir import bundle, validate
-from app.records import Done
 from app.rest import body, negotiation, respond, write
 from app.rest.call import Answer, Call, Prefer
 
@@ -21,6 +20,8 @@ ORDER = {"DELETE": 0, "POST": 1, "PUT": 2, "PATCH": 2, "GET": 3, "HEAD": 3}
 HEADERS = {"ifMatch": "if-match", "ifNoneMatch": "if-none-match", "ifNoneExist": "if-none-exist"}
 LARGE = 256 * 1024
 """Bytes of a Bundle above which it is parsed beside the event loop."""
+PACE = 100
+"""Entries after which others have a turn."""
 NEEDS = ("POST", "PUT", "PATCH")
 """Methods whose entry needs a resource."""
 
@@ -29,24 +30,42 @@ async def submit(call: Call, target: Callable, allowed: Callable, perform: Calla
     """The answer to a Bundle posted to the base. The three functions are those of the table of interactions."""
     call.only()
     call.view
-    found = await asyncio.to_thread(write.document, call) if len(call.body) > LARGE else write.document(call)
-    kind = found.get("type")
-    if found.get("resourceType") != "Bundle" or kind not in ("batch", "transaction"):
-        raise Invalid(f"A Bundle of type batch or transaction can be posted here, not {found.get('resourceType')} of type {kind!r}.", expression="Bundle.type")
-    _check(found)
-    entries = found.get("entry") or []
-    _bound(call, kind, len(entries))
+    found = await asyncio.to_thread(_bundle, call) if len(call.body) > LARGE else _bundle(call)
+    kind, entries = found["type"], found.get("entry") or []
     reader = _Reader(call, target, allowed)
     answers = await (_batch if kind == "batch" else _transaction)(call, entries, reader, perform)
     prefer = call.prefer._replace(returns=call.prefer.returns or "minimal")
-    return Answer(json=bundle.bundle(f"{kind}-response", [respond.entry(*answer, prefer, call.view) for answer in answers]))
+    told = await _paced(lambda answer: respond.entry(*answer, prefer, call.view), answers)
+    return Answer(json=bundle.bundle(f"{kind}-response", told))
+
+
+async def _paced(make: Callable, items: list) -> list:
+    """`make` of each, with a turn for others now and then."""
+    made = []
+    for step, item in enumerate(items):
+        made.append(make(item))
+        if step % PACE == PACE - 1:
+            await asyncio.sleep(0)
+    return made
+
+
+def _bundle(call: Call) -> dict:
+    """The Bundle that was sent. Errors: Malformed, Invalid, TooLarge."""
+    found = write.document(call)
+    kind, entries = found.get("type"), found.get("entry")
+    if found.get("resourceType") != "Bundle" or kind not in ("batch", "transaction"):
+        raise Invalid(f"A Bundle of type batch or transaction can be posted here, not {found.get('resourceType')} of type {kind!r}.", expression="Bundle.type")
+    if entries == []:  # the standard says that it is no error
+        del found["entry"]
+    if isinstance(entries, list):
+        _bound(call, kind, len(entries))
+    _check(found)
+    return found
 
 
 def _check(found: dict) -> None:
     """The Bundle without its resources is as the standard says: each of those is checked where it is written."""
     entries = found.get("entry")
-    if entries == []:  # the standard says that it is no error
-        found = {k: v for k, v in found.items() if k != "entry"}
     bare = [{k: v for k, v in e.items() if k != "resource"} if isinstance(e, dict) else e for e in entries] if isinstance(entries, list) else entries
     for step, entry in enumerate(bare if isinstance(bare, list) else ()):
         if entry == {}:
@@ -143,15 +162,16 @@ async def _alone(entry: dict, place: str, reader: _Reader, perform: Callable) ->
 
 async def _transaction(call: Call, entries: list, reader: _Reader, perform: Callable) -> list[tuple[Call, Answer]]:
     """All entries or none. What reads is tried before the commit, so that it cannot fail after it."""
-    calls = [reader.read(entry, f"Bundle.entry[{step}]") for step, entry in enumerate(entries)]
-    _once(calls)
+    calls = await _paced(lambda each: reader.read(each[1], f"Bundle.entry[{each[0]}]"), list(enumerate(entries)))
     writes = sorted((c for c in calls if c.method in write.CHANGES and not _reads(c)), key=lambda c: ORDER[c.method])
     reads = [c for c in calls if _reads(c)]
-    changes = [_change(c) for c in writes]
+    changes = await _paced(_change, writes)
+    _once(calls)
     if writes:
         for asked in reads:
             await _rehearse(asked, writes, perform)
-    answers = dict(zip(map(id, writes), _answers(writes, await call.records.commit(changes))))
+    done = await call.records.commit(changes)
+    answers = {id(asked): write.written(asked, result) for asked, result in zip(writes, done)}
     for asked in reads:
         answers[id(asked)] = await _read(asked, perform, bool(writes))
     return [(c, answers[id(c)]) for c in calls]
@@ -166,6 +186,7 @@ def _once(calls: list[Call]) -> None:
     named: dict[str, str] = {}
     for call in calls:
         names = [f"{call.target.type}/{call.target.id}"] if call.method in ("PUT", "PATCH", "DELETE") and call.target.id else []
+        names += [f"{call.target.type}?{call.criteria()}"] if call.method == "PUT" and not call.target.id and call.pairs else []
         names += [call.url] if call.url and not _reads(call) and call.method != "DELETE" else []
         for name in names:
             if name in named:
@@ -182,10 +203,6 @@ def _change(call: Call):
         raise failure.at(call.place)
     change.url, change.place = call.url, call.place
     return change
-
-
-def _answers(writes: list[Call], done: list[Done]) -> list[Answer]:
-    return [write.written(call, result) for call, result in zip(writes, done)]
 
 
 async def _rehearse(call: Call, writes: list[Call], perform: Callable) -> None:

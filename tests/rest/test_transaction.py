@@ -128,6 +128,7 @@ async def test_a_conditional_reference_without_a_single_match_fails_the_whole(cl
     (entry("POST", "Patient"), 400),
     (entry("DELETE", "Patient/a", ifMatch='W/"9"'), 412),
     (entry("DELETE", "Patient"), 400),
+    (entry("PUT", "Patient?_format=json", patient()), 400),
     (entry("DELETE", "AuditEvent/1"), 405),
     (entry("PUT", "Patient?identifier=1", patient()), 412),
     (entry("POST", "Patient", patient(), ifNoneExist="identifier=1"), 412),
@@ -151,6 +152,7 @@ async def test_one_failing_entry_leaves_no_trace_and_is_named(client, bad, statu
     (entry("DELETE", "Patient/a"), entry("DELETE", "Patient?identifier=1")),
     (entry("DELETE", "Patient?identifier=1"), entry("PUT", "Patient/a", patient(id="a"))),
     (entry("POST", "Patient", patient(), full=A), entry("POST", "Patient", patient(), full=A)),
+    (entry("PUT", "Patient?identifier=9", patient()), entry("PUT", "Patient?identifier=9", patient())),
 ])
 async def test_a_resource_stands_in_a_transaction_once(client, entries):
     await client.put("Patient/a", json=patient(id="a", identifier=[{"value": "1"}]))

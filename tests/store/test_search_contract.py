@@ -453,6 +453,18 @@ async def test_ties_go_by_the_newest_and_pages_do_not_repeat(store, descending, 
     assert "".join(seen) == expected
 
 
+@pytest.mark.parametrize("types, key", [
+    ("Unknown", Key("T.x", "text", True)),
+    ("Unknown", Key("T.unknown", "low")),
+    ("T", Key("T.x", "low", compares=(c("system", "eq", "unknown"),))),
+    ("T", Key("T.x", "code", compares=(c("code", "in", ()),))),
+])
+@pytest.mark.parametrize("where", [ALL, NONE, has("T.x"), has("T.unknown"), has("T.x", c("system", "eq", "unknown"))])
+async def test_what_the_store_has_never_seen_sorts_as_what_has_no_value(store, types, key, where):
+    await put(store, "T", "1", Row("T.x", code="1", text="a", low=1))
+    assert await ids(store, types, where, sort=[key]) == (["1"] if types == "T" and where in (ALL, has("T.x")) else [])
+
+
 async def test_a_place_is_made_of_plain_values(store):
     await _dated(store)
     [found] = await store.search(Query(("T",), stamp(("id", "eq", "4")), (Key("T.n", "text"), Key("T.d", "low"), Key("T.x", "low"))), at=await store.newest(), now=NOW, limit=1)

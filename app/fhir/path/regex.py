@@ -51,7 +51,10 @@ def _compiled(pattern: str) -> re.Pattern | None:
 
 @lru_cache(maxsize=512)
 def _states(pattern: str) -> "_States":
-    return _States().build(_tree(pattern))
+    tree = _tree(pattern)
+    if tree.state.flags & re.IGNORECASE:
+        raise BadExpression("a regular expression with flags inside")
+    return _States().build(tree)
 
 
 def _tree(pattern: str):
@@ -68,19 +71,12 @@ _CHARACTERS = (op.LITERAL, op.NOT_LITERAL, op.IN, op.ANY)
 
 def _is_simple(tree) -> bool:
     """At most one repeat that can vary, and no repeat within a repeat: at worst quadratic, on a text that is bounded."""
-    variable = 0
-    for code, argument in tree:
-        if code in _REPEATS:
-            low, high, body = argument
-            if any(inner not in _CHARACTERS for inner, _ in _flat(body)):
-                return False
-            variable += low != high
-        elif code is op.SUBPATTERN:
-            if not all(inner in (*_CHARACTERS, op.AT) for inner, _ in argument[-1]):
-                return False
-        elif code not in (*_CHARACTERS, op.AT):
-            return False
-    return variable <= 1
+    found = list(_flat(tree))
+    if any(code not in (*_CHARACTERS, *_REPEATS, op.AT) for code, _ in found):
+        return False
+    repeats = [argument for code, argument in found if code in _REPEATS]
+    within = {code for *_, body in repeats for code, _ in _flat(body)}
+    return within <= set(_CHARACTERS) and sum(low != high for low, high, _ in repeats) <= 1
 
 
 def _flat(tree):

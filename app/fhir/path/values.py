@@ -63,7 +63,8 @@ class Quantity(NamedTuple):
     unit: str
 
     def __str__(self) -> str:
-        return f"{decimal_text(self.value)} {self.unit}" if self.unit.isalpha() and len(self.unit) > 3 and self.unit.rstrip("s") in CALENDAR_UNITS else f"{decimal_text(self.value)} '{self.unit}'"
+        unit = self.unit if self.unit.removesuffix("s") in CALENDAR_UNITS else f"'{self.unit}'"
+        return f"{decimal_text(self.value)} {unit}"
 
 
 def temporal(kind: str, text) -> Temporal | None:

@@ -98,7 +98,7 @@ class Reader:
                 if taken == len(ahead) and (more := next(lines, None)) is not None:
                     ahead.append(more)
                 if taken == len(ahead) or taken + 1 >= LINES or len(raw) > LONGEST or not ahead[taken].raw:
-                    raise Reject("csv-structure", "a quoted value is not closed")
+                    raise Reject("csv-structure", "a quoted value is not closed", self._column(line.raw.decode(self.source.encoding)))
                 raw += ahead[taken].raw
                 taken += 1
         except Reject as reject:
@@ -114,10 +114,10 @@ class Reader:
             raise Reject("csv-structure", "a NUL byte", self._column(text[:text.index("\0")]))
         bare = text[:-2] if text.endswith("\r\n") else text[:-1] if text.endswith(("\n", "\r")) else text
         try:
-            fields = bare.split(self.mark) if '"' not in bare else _quoted(bare, self.mark)
+            fields, closed = (bare.split(self.mark), True) if '"' not in bare else _quoted(bare, self.mark)
         except _Stray as stray:
             raise Reject("csv-structure", "a quote inside a value; it must be doubled, and the value quoted", self._named(stray.at)) from None
-        if fields is None:
+        if not closed:
             return None
         if width is not None and len(fields) != width:
             raise Reject("csv-structure", f"{len(fields)} values for {width} columns")
@@ -126,10 +126,10 @@ class Reader:
     def _column(self, before: str) -> str:
         """The column in which a byte stands that cannot be decoded, by the text before it."""
         try:
-            fields = _quoted(before, self.mark)
+            fields, closed = _quoted(before, self.mark)
         except _Stray:
-            fields = None
-        return self._named(len(fields or before.split(self.mark)) - 1)
+            fields, closed = before.split(self.mark), True
+        return self._named(len(fields) - closed)
 
     def _named(self, at: int) -> str:
         header = getattr(self, "header", [])
@@ -153,8 +153,8 @@ class _Raw(NamedTuple):
     private: bool
 
 
-def _quoted(text: str, mark: str) -> list[str] | None:
-    """Fields of a text with quotes; None when the last quote is not closed. Errors: _Stray."""
+def _quoted(text: str, mark: str) -> tuple[list[str], bool]:
+    """Fields of a text with quotes, and whether its last quote is closed; if not, the fields before it. Errors: _Stray."""
     fields, at = [], 0
     while True:
         if text.startswith('"', at):
@@ -162,7 +162,7 @@ def _quoted(text: str, mark: str) -> list[str] | None:
             while (end := text.find('"', end)) >= 0 and text.startswith('""', end):
                 end += 2
             if end < 0:
-                return None
+                return fields, False
             fields.append(text[at + 1:end].replace('""', '"'))
             at = end + 1
             if at < len(text) and text[at] != mark:
@@ -175,7 +175,7 @@ def _quoted(text: str, mark: str) -> list[str] | None:
             fields.append(field)
             at += len(field)
         if at >= len(text):
-            return fields
+            return fields, True
         at += 1
 
 

@@ -20,7 +20,8 @@ class Sql(NamedTuple):
     args: tuple = ()
 
 
-FALSE, TRUE = Sql("0"), Sql("1")
+FALSE, TRUE = Sql("1=0"), Sql("1")
+"""Not `0`: SQLite drops what stands beside that, and then a partial index that the rest allows is no longer one."""
 
 
 def join(glue: str, parts: list[Sql], empty: Sql) -> Sql:

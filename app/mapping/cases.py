@@ -1,0 +1,79 @@
+"""A mapping's own tests: `tests/<case>/in.csv` beside `expect.yaml`, with FHIRPath assertions and the rejects that must come out.
+
+expect.yaml: `mapping` (the file's name without .yaml), `resources` (how many there are of each type), `assert` (row, resource, that) and
+`rejects` (row, code, column). http://hl7.org/fhirpath/N1/
+"""
+from __future__ import annotations
+
+from pathlib import Path
+
+from app.fhir import path as fhirpath
+from app.fhir import validate
+from app.mapping.document import Map, Mistake, load
+from app.mapping.identity import Ids
+from app.mapping.readers import READERS
+from app.mapping.reject import Reject
+from app.mapping.rules import Made, Mapping, Row, compile
+
+SECRET = "00" * 32
+"""Ids of test runs are made under this, never those of a store."""
+
+
+def cases(folder: Path) -> list[Path]:
+    """The cases of a hospital's folder."""
+    return sorted(path.parent for path in folder.glob("tests/*/expect.yaml"))
+
+
+def differences(case: Path) -> list[str]:
+    """What a case expects and does not get, as sentences; empty when all is as expected. Errors: Mistake."""
+    expect = load(case / "expect.yaml").only(("mapping", "resources", "assert", "rejects"))
+    mapping = compile(case.parent.parent / f"{expect['mapping']}.yaml")
+    source = next(iter(sorted(case.glob("in.*"))), None)
+    if source is None:
+        raise Mistake(str(case.name), "the case has no in.* file")
+    made, rejects = _run(mapping, source)
+    return [*_counts(expect, made), *_rejects(expect, rejects), *_assertions(expect, made), *_invalid(made)]
+
+
+def _run(mapping: Mapping, source: Path) -> tuple[dict[int, list[Made]], list[tuple[str, str, str]]]:
+    """Resources by row, and (row, code, column) of each reject."""
+    ids, made, rejects = Ids(SECRET, mapping.site.prefix), {}, []
+    for record in READERS[mapping.source.kind](source, mapping).records():
+        try:
+            if record.reject:
+                raise record.reject
+            row = Row(record.values, ids)
+            made[record.row] = [] if mapping.skip(row) else mapping.apply(row)
+        except Reject as reject:
+            rejects.append((str(record.row), reject.code, reject.column))
+    return made, rejects
+
+
+def _counts(expect: Map, made: dict[int, list[Made]]) -> list[str]:
+    found: dict[str, int] = {}
+    for one in (one for row in made.values() for one in row):
+        found[one.resource["resourceType"]] = found.get(one.resource["resourceType"], 0) + 1
+    wanted = {str(type): int(count) for type, count in expect.get("resources", {}).items()}
+    return [] if found == wanted else [f"resources: expected {wanted}, got {found}"]
+
+
+def _rejects(expect: Map, rejects: list[tuple[str, str, str]]) -> list[str]:
+    wanted = [(str(one["row"]), str(one["code"]), str(one.get("column", ""))) for one in expect.get("rejects", [])]
+    return [f"reject {one} is missing" for one in wanted if one not in rejects] + [
+        f"reject {one} was not expected" for one in rejects if one not in wanted]
+
+
+def _assertions(expect: Map, made: dict[int, list[Made]]) -> list[str]:
+    told = []
+    for one in expect.get("assert", []):
+        found = next((each.resource for each in made.get(int(one["row"]), []) if each.rule == one["resource"]), None)
+        if found is None:
+            told.append(f"{one.place}: row {one['row']} gives no '{one['resource']}'")
+        elif fhirpath.compile(str(one["that"])).holds(found) is not True:
+            told.append(f"{one.place}: {one['that']} does not hold")
+    return told
+
+
+def _invalid(made: dict[int, list[Made]]) -> list[str]:
+    return [f"row {row}, '{one.rule}': {issue.expression}: {issue.text}" for row, all_of in made.items() for one in all_of
+            for issue in validate.validate(one.resource) if issue.severity in ("error", "fatal")]
