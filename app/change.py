@@ -208,4 +208,6 @@ def _with_meta(resource: dict, custodian: str, version: int, updated: int) -> di
 
 def conditional(resource: dict) -> set[str]:
     """The conditional references (`Type?query`) that stand in a resource."""
-    return {value for _, _, _, value in reference.walk(resource) if isinstance(value, str) and "?" in value and not value.startswith(("http:", "https:", "urn:"))}
+    found: set[str] = set()
+    reference.rewrite(resource, lambda text: found.add(text) if reference.is_conditional(text) else None)
+    return found

@@ -78,6 +78,12 @@ def type_of(text: str) -> str | None:
     return match[1] if match is not None and definitions.is_resource(match[1]) else None
 
 
+def is_conditional(text: str) -> bool:
+    """Whether a reference's text is a search that is relative to the base: `Type?query`, even one that cannot be parsed."""
+    type, mark, _ = text.partition("?")
+    return bool(mark) and definitions.is_resource(type)
+
+
 # ---- where references stand
 
 _URI_TYPES = frozenset(("uri", "url", "canonical", "oid", "uuid"))
@@ -204,7 +210,7 @@ def _relisted(kind: str, items: list, mapping) -> list:
 
 
 def _renamed(kind: str, text: str, mapping) -> str:
-    if kind == "reference" or kind in _REWRITTEN and "?" not in text:
+    if kind == "reference" or kind in _REWRITTEN and not is_conditional(text):
         other = mapping(text)
         return text if other is None or other == text else other
     return _relinked(text, mapping) if kind == "xhtml" else text
@@ -213,7 +219,7 @@ def _renamed(kind: str, text: str, mapping) -> str:
 def _relinked(div: str, mapping) -> str:
     def link(match):
         quote, target = match[2][0], match[2][1:-1]
-        other = mapping(html.unescape(target)) if "?" not in target else None
+        other = mapping(html.unescape(target)) if not is_conditional(target) else None
         return match[0] if other is None else f"{match[1]}{quote}{html.escape(other, quote=True)}{quote}"
     new = _NARRATIVE.sub(link, div)
     return div if new == div else new

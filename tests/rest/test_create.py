@@ -124,3 +124,15 @@ async def test_a_parameter_of_a_create_is_refused(client):
 async def test_a_created_resource_can_be_viewed_in_part(client):
     made = await client.post("Patient?_elements=gender", json=patient(gender="male", birthDate="2001-02-03"))
     assert made.status_code == 201 and made.json()["gender"] == "male" and "birthDate" not in made.json()
+
+
+@pytest.mark.parametrize("more", [
+    {"text": {"status": "generated", "div": '<div xmlns="http://www.w3.org/1999/xhtml"><a href="http://example.org/a?b=1">more?</a></div>'}},
+    {"photo": [{"url": "/images/1?size=2"}]}, {"extension": [{"url": "http://example.org/e", "valueUri": "mailto:a@example.org?subject=x"}]},
+    {"extension": [{"url": "http://example.org/e", "valueUri": "Patient?identifier=nobody"}]}, {"extension": [{"url": "http://example.org/e", "valueCanonical": "Questionnaire?name=x"}]},
+    {"generalPractitioner": [{"reference": "ftp://example.org/x?y=1"}]}, {"text": {"status": "generated", "div": '<div xmlns="http://www.w3.org/1999/xhtml"><a href="Patient?identifier=1">a</a></div>'}},
+])
+async def test_a_question_mark_in_a_link_is_no_conditional_reference(client, more):
+    made = await client.post("Patient", json=patient(**more))
+    assert made.status_code == 201, made.text
+    assert {key: made.json()[key] for key in more} == more
