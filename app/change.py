@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from app import errors
 from app.caller import Caller
-from app.fhir import json, reference, validate
+from app.fhir import json, validate
 from app.search import index, stamp
 from app.search.query import ALL, Row
 from app.search.types import date
@@ -204,10 +204,3 @@ def _with_meta(resource: dict, custodian: str, version: int, updated: int) -> di
         meta["tag"] = [*tags, mine]
     first = {key: resource[key] for key in ("resourceType", "id") if key in resource}
     return {**first, "meta": meta, **{key: value for key, value in resource.items() if key not in first and key != "meta"}}
-
-
-def conditional(resource: dict) -> set[str]:
-    """The conditional references (`Type?query`) that stand in a resource."""
-    found: set[str] = set()
-    reference.rewrite(resource, lambda text: found.add(text) if reference.is_conditional(text) else None)
-    return found

@@ -11,8 +11,11 @@ from app import errors
 from app.audit import answers, events, record
 from app.audit.journal import Indexer, Journal
 from app.caller import Caller
-from app.change import Change, Done, Writer, check, conditional, new_id
+from app.change import Change, Done, Writer, check, new_id
 from app.fhir import json, reference
+from app.links import ROUNDS as LINK_ROUNDS
+from app.links import Links
+from app.links import names as links_of
 from app.search import include, parse
 from app.search.query import ALL, Compare, Key, Not, Query, Stamp, both
 from app.search.types import date
@@ -195,52 +198,103 @@ class Records:
 
     async def _apply(self, tx, changes: list[Change], also) -> list[Done]:
         """The commit itself; it may run again, so it leaves the changes as they are."""
-        writer = Writer(tx, self.caller, self.world.zone, self.caller.base, self.scope)
-        targets, found = await self._targets(tx, changes)
-        names = dict(pair for c, t in zip(changes, targets) if c.url and t.id for pair in _names(c.url, t))
-        done: list[Done] = []
+        writer = self._writer(tx)
+        targets, done = await self._targets(tx, changes)
+        links = Links({name: ref for c, t in zip(changes, targets) if c.url and t.id for name, ref in links_of(c.url, f"{t.type}/{t.id}").items()}, self._finder(tx))
+        links.versions = {f"{t.type}/{t.id}": 1 for step, t in enumerate(targets) if t.method == "create" and step not in done}
+        links.versions |= {d.entry.ref: d.entry.version for d in done.values() if d.entry is not None}
+        waiting: dict[int, set[str]] = {}
         for step, (change, target) in enumerate(zip(changes, targets)):
-            with _at(change):
-                if step in found:
-                    first = found[step]
-                    done.append(first if first.entry is not None or first.outcome != "found" else Done("found", done[targets.index(target)].entry))
-                else:
-                    resource = await self._rewrite(tx, change.resource, names) if change.resource is not None else None
-                    done.append(await writer.apply(target, resource))
+            plain = step in done or change.resource is None or links.plain(change.resource)
+            wanted = set() if plain else links.wants(change.resource)
+            if wanted:
+                waiting[step] = wanted
+            elif step not in done:
+                done[step] = await self._write(writer, change, target, links, change.resource if plain else links.rewrite(change.resource))
             if step % 50 == 49:
                 await asyncio.sleep(0)
+        await self._write_late(writer, changes, targets, waiting, links, done)
+        told = [d if d.entry is not None or d.outcome != "found" else Done("found", done[targets.index(targets[step])].entry) for step, d in sorted(done.items())]
+        await self._distinct(tx, changes, told)
         if self.world.settings.enforce_references:
-            await self._enforce(tx, changes, done)
+            await self._enforce(tx, changes, told)
         await tx.record(record.access(self.caller, at=tx.now, outcome="0", site=self.world.site, events=tuple(
-            e for c, d in zip(changes, done) for e in _done(c, d))))
+            e for c, d in zip(changes, told) for e in _done(c, d))))
         if also is not None:
             await also(tx)
+        return told
+
+    def _writer(self, tx) -> Writer:
+        return Writer(tx, self.caller, self.world.zone, self.caller.base, self.scope)
+
+    def _finder(self, tx):
+        async def find(type: str, condition: str) -> list[str]:
+            return [m.entry.ref for m in await self._matches(tx, type, condition, 2)]
+        return find
+
+    async def _write(self, writer: Writer, change: Change, target: Change, links: Links, resource: dict | None) -> Done:
+        with _at(change):
+            if change.patch is not None:
+                target = replace(target, patch=lambda before: links.rewrite(change.patch(before)))
+            done = await writer.apply(target, resource)
+        if done.entry is not None:
+            links.versions[done.entry.ref] = done.entry.version
         return done
 
+    async def _write_late(self, writer: Writer, changes, targets, waiting: dict[int, set[str]], links: Links, done: dict[int, Done]) -> None:
+        """Changes whose references are resolved after all others, each round of them at once: the order of entries decides nothing."""
+        late = {changes[step].type for step in waiting}
+        for _ in range(LINK_ROUNDS):
+            ready = []
+            for step, wanted in waiting.items():
+                with _at(changes[step]):
+                    if all([await links.look(text) for text in sorted(wanted)]):
+                        ready.append(step)
+            for step in ready:
+                del waiting[step]
+                done[step] = await self._write(writer, changes[step], targets[step], links, links.rewrite(changes[step].resource))
+            if not ready:
+                break
+        if waiting:
+            step = min(waiting)
+            with _at(changes[step]):
+                raise links.unknown(waiting[step])
+        await links.confirm(late)
+
+    async def _distinct(self, tx, changes: list[Change], done: list[Done]) -> None:
+        """No conditional update or patch means what a create of the same commit made. Errors: Ambiguous."""
+        made = {d.entry.ref for c, d in zip(changes, done) if c.method == "create" and d.outcome == "created"}
+        types = {ref.partition("/")[0] for ref in made}
+        for change in changes:
+            if change.method in ("update", "patch") and change.condition is not None and change.type in types:
+                with _at(change):
+                    if any(m.entry.ref in made for m in await self._matches(tx, change.type, change.condition, 1000)):
+                        raise errors.Ambiguous(f"{change.type}?{change.condition} means what this transaction creates: a resource stands in a transaction once.")
+
     async def _targets(self, tx, changes: list[Change]) -> tuple[list[Change], dict[int, Done]]:
-        """The changes with their ids known: given, made, or found by their conditions; and those that are done already."""
-        targets, found, taken, equal = [], {}, set(), {}
-        for step, change in enumerate(changes):
+        """The changes with their ids known: given, made, or found by their conditions; and those that are done already: deletes, which
+        come first, and creates that find their resource."""
+        targets, settled, taken, equal = {}, {}, set(), {}
+        for step in sorted(range(len(changes)), key=lambda step: (changes[step].method != "delete", changes[step].condition is None)):
+            change = changes[step]
             with _at(change):
                 first = equal.setdefault((change.type, change.condition), step) if change.method == "create" and change.condition is not None else step
                 if first != step:  # the same conditional create again: it finds what the first one makes
-                    targets.append(targets[first])
-                    found[step] = Done("found", None)
+                    targets[step], settled[step] = targets[first], Done("found", None)
                     continue
-                target, settled, names = await self._target(tx, change)
+                targets[step], done, names = await self._target(tx, change)
                 if taken.intersection(names):
                     raise errors.Invalid(f"{', '.join(taken.intersection(names))} is changed twice in one transaction.")
                 taken.update(names)
-                targets.append(target)
-                if settled is not None:
-                    found[step] = settled
-        return targets, found
+                if done is not None:
+                    settled[step] = done
+        return [targets[step] for step in range(len(changes))], settled
 
     async def _target(self, tx, change: Change) -> tuple[Change, Done | None, list[str]]:
         """One change with its id, what became of it already, and the names of what it changes."""
         if change.condition is None:
             target = replace(change, id=new_id()) if change.method == "create" else change
-            return target, None, [f"{target.type}/{target.id}"]
+            return target, await self._writer(tx).apply(target, None) if change.method == "delete" else None, [f"{target.type}/{target.id}"]
         matches = await self._matches(tx, change.type, change.condition, 1000 if change.many else 2)
         if change.method == "delete" and change.many:
             return change, await self._delete_all(tx, change, matches), [m.entry.ref for m in matches]
@@ -287,7 +341,7 @@ class Records:
     async def _delete_all(self, tx, change: Change, matches: list[Found]) -> Done:
         if len(matches) >= 1000:
             raise errors.TooCostly("A conditional delete removes 999 resources at most; narrow the condition.")
-        writer = Writer(tx, self.caller, self.world.zone, self.caller.base, self.scope)
+        writer = self._writer(tx)
         gone = [await writer.apply(replace(change, id=m.entry.id), None) for m in matches]
         return Done("deleted", gone[0].entry if gone else None, len(gone))
 
@@ -298,20 +352,6 @@ class Records:
         if search.query.where == ALL or search.includes:
             raise errors.Invalid(f"The condition {condition!r} selects nothing in particular.")
         return await tx.search(policy.restrict(search.query, self.scope), limit=limit)
-
-    async def _rewrite(self, tx, resource: dict, names: dict[str, str]) -> dict:
-        """The resource with references to others of this commit, and conditional ones, made into references to ids."""
-        written = json.dumps(resource)
-        if b"?" not in written and not (names and (b"urn:" in written or any("://" in name for name in names))):
-            return resource
-        known = dict(names)
-        for text in conditional(resource) if b"?" in written else ():
-            type, _, condition = text.partition("?")
-            matches = await self._matches(tx, type, condition, 2)
-            if len(matches) != 1:
-                raise errors.VersionMismatch(f"The conditional reference {text} matches {'nothing' if not matches else 'more than one resource'}.")
-            known[text] = matches[0].entry.ref
-        return reference.rewrite(resource, known.get) if known else resource
 
     async def _enforce(self, tx, changes: list[Change], done: list[Done]) -> None:
         """Each local reference names something that is there and that the caller sees."""
@@ -459,14 +499,6 @@ class _at:
         if isinstance(error, errors.Failure) and self.change.place:
             error.at(self.change.place)
         return False
-
-
-def _names(url: str, target: Change) -> list[tuple[str, str]]:
-    """What others in the same commit may call it: its fullUrl, and what is relative to a RESTful one."""
-    ref = f"{target.type}/{target.id}"
-    relative = "/".join(url.rsplit("/", 2)[-2:])
-    own = relative.startswith(f"{target.type}/") and relative != ref and "://" in url
-    return [(url, ref), *([(relative, ref)] if own else [])]
 
 
 ACTIONS = {"create": ("C", "create"), "update": ("U", "update"), "patch": ("U", "patch"), "delete": ("D", "delete")}

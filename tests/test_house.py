@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 APP = Path(__file__).parent.parent / "app"
-FLOORS = [("errors", "caller", "settings", "cursor"), ("fhir",), ("search",), ("workflow",), ("store",), ("sharing", "audit"), ("change",), ("records",),
+FLOORS = [("errors", "caller", "settings", "cursor"), ("fhir",), ("search",), ("workflow",), ("store",), ("sharing", "audit"), ("change", "links"), ("records",),
           ("referral", "mapping", "auth", "subscriptions", "upkeep"), ("jobs",), ("demo",), ("rest", "console", "imaging"), ("main",), ("cli",)]
 FLOOR = {room: level for level, rooms in enumerate(FLOORS) for room in rooms}
 GROUND_ORDER = ("errors", "settings", "caller", "cursor")

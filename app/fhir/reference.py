@@ -172,6 +172,8 @@ def rewrite(resource: dict, mapping: Callable[[str], str | None]) -> dict:
 
 def _rewritten(type: str, value: dict, mapping) -> dict:
     changed, kinds = None, _KINDS.get(type) or _kinds(type)
+    if type == "Bundle":
+        mapping = _outside(value, mapping)
     for key, child in value.items():
         kind = kinds.get(key)
         if kind is None:
@@ -191,6 +193,13 @@ def _rewritten(type: str, value: dict, mapping) -> dict:
                 changed = dict(value)
             changed[key] = new
     return value if changed is None else changed
+
+
+def _outside(bundle: dict, mapping):
+    """The mapping without the fullUrls of a bundle's own entries: within it, those are what its references mean."""
+    entries = bundle.get("entry")
+    own = {e.get("fullUrl") for e in entries if isinstance(e, dict) and isinstance(e.get("fullUrl"), str)} if isinstance(entries, list) else set()
+    return lambda text: None if text in own else mapping(text)
 
 
 def _relisted(kind: str, items: list, mapping) -> list:

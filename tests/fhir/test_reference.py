@@ -114,7 +114,9 @@ def test_what_has_nothing_to_rewrite_is_given_back_itself():
 def test_bundled_resources_are_walked_and_rewritten():
     resource = {"resourceType": "Bundle", "entry": [{"fullUrl": UUID, "resource": {"resourceType": "Observation", "subject": {"reference": UUID}}}]}
     assert [path for path, *_ in walk(resource)] == ["Bundle.entry[0].fullUrl", "Bundle.entry[0].resource.subject.reference"]
-    assert rewrite(resource, {UUID: "Patient/1"}.get)["entry"][0] == {"fullUrl": "Patient/1", "resource": {"resourceType": "Observation", "subject": {"reference": "Patient/1"}}}
+    other = {"resourceType": "Bundle", "entry": [{"fullUrl": "urn:uuid:1", "resource": {"resourceType": "Observation", "subject": {"reference": UUID}}}]}
+    assert rewrite(other, {UUID: "Patient/1"}.get)["entry"][0] == {"fullUrl": "urn:uuid:1", "resource": {"resourceType": "Observation", "subject": {"reference": "Patient/1"}}}
+    assert rewrite(resource, {UUID: "Patient/1"}.get) == resource, "within a bundle a fullUrl means its own entry"
 
 
 @pytest.mark.parametrize("resource", [

@@ -234,3 +234,96 @@ async def test_enforced_references_must_resolve_within_or_without():
     async with serving(enforce_references=True) as client:
         await refused(client, entry("POST", "Observation", observation("Patient/nobody")), status=422)
         await done(client, entry("POST", "Patient", patient(), full=A), entry("POST", "Observation", observation(A)))
+
+
+# the order of entries decides nothing
+
+
+def named(value: str, **more) -> dict:
+    return patient(identifier=[{"system": "urn:t", "value": value}], **more)
+
+
+ORGANIZATION = {"resourceType": "Organization", "name": "x", "identifier": [{"value": "o"}]}
+
+
+@pytest.mark.parametrize("entries", [
+    (entry("POST", "Patient", named("1")), entry("POST", "Observation", observation("Patient?identifier=urn:t|1"))),
+    (entry("PUT", "Patient/a", named("1", id="a")), entry("POST", "Observation", observation("Patient?identifier=1"))),
+    (entry("POST", "Organization", ORGANIZATION), entry("PUT", "Patient/a", named("1", id="a", managingOrganization={"reference": "Organization?identifier=o"})),
+     entry("POST", "Observation", observation("Patient?identifier=1"))),
+])
+async def test_a_conditional_reference_finds_what_the_transaction_brings_wherever_it_stands(client, entries):
+    for order in itertools.permutations(entries):
+        told = await done(client, *order)
+        at = {e["request"]["url"].partition("/")[0]: place(t) for e, t in zip(order, told)}
+        assert (await client.get(at["Observation"])).json()["subject"]["reference"] == at["Patient"]
+        await client.delete("Patient?identifier=1")
+        await client.delete("Organization?identifier=o")
+
+
+@pytest.mark.parametrize("order", [1, -1])
+async def test_conditional_references_that_wait_for_each_other_fail_the_whole(client, order):
+    entries = [entry("POST", "Patient", named("1", link=[{"other": {"reference": "Patient?identifier=2"}, "type": "seealso"}])),
+               entry("POST", "Patient", named("2", link=[{"other": {"reference": "Patient?identifier=1"}, "type": "seealso"}]))]
+    assert "matches nothing" in (await refused(client, *entries[::order], status=412))["diagnostics"]
+    assert await count(client) == 0
+
+
+@pytest.mark.parametrize("order", [1, -1])
+async def test_a_conditional_reference_that_finds_more_once_all_is_written_fails_the_whole(client, order):
+    await client.put("Patient/a", json=named("1", id="a"))
+    entries = [entry("POST", "Observation", observation("Patient?identifier=1")), entry("POST", "Patient", named("1", generalPractitioner=[{"reference": "Organization?identifier=o"}])),
+               entry("POST", "Organization", ORGANIZATION)]
+    assert (await refused(client, *entries[::order], status=412))["code"] == "multiple-matches"
+    assert await count(client, "Organization") == 0
+
+
+@pytest.mark.parametrize("order", [1, -1])
+async def test_a_conditional_create_does_not_find_what_the_transaction_deletes(client, order):
+    await client.put("Patient/a", json=named("1", id="a"))
+    told = await done(client, *[entry("POST", "Patient", named("1"), ifNoneExist="identifier=1"), entry("DELETE", "Patient/a")][::order])
+    assert [t["response"]["status"][:3] for t in told][::order] == ["201", "204"]
+    assert (await client.get("Patient?identifier=1")).json()["total"] == 1
+
+
+@pytest.mark.parametrize("order", [1, -1])
+async def test_a_conditional_update_does_not_mean_what_the_transaction_creates(client, order):
+    told = await refused(client, *[entry("POST", "Patient", named("1")), entry("PUT", "Patient?identifier=1", named("1"))][::order], status=412)
+    assert told["expression"] == ["Bundle.entry[1]" if order == 1 else "Bundle.entry[0]"]
+    assert await count(client) == 0
+
+
+# other forms of references
+
+
+@pytest.mark.parametrize("order", [1, -1])
+async def test_a_reference_to_a_version_stays_one_and_names_the_new_version(client, order):
+    await client.put("Patient/b", json=patient(id="b"))
+    entries = [entry("POST", "Patient", patient(), full="http://elsewhere.example/fhir/Patient/77"),
+               entry("PUT", "Patient/b", patient(id="b", gender="male"), full="http://elsewhere.example/fhir/Patient/b"),
+               entry("POST", "Observation", observation("http://elsewhere.example/fhir/Patient/77/_history/5", focus=[
+                   {"reference": "Patient/77/_history/5"}, {"reference": "http://elsewhere.example/fhir/Patient/b/_history/9"}, {"reference": "Patient/b/_history/1"}]))]
+    told = (await done(client, *entries[::order]))[::order]
+    made = (await client.get(place(told[2]))).json()
+    assert made["subject"]["reference"] == f"{place(told[0])}/_history/1"
+    assert [f["reference"] for f in made["focus"]] == [f"{place(told[0])}/_history/1", "Patient/b/_history/2", "Patient/b/_history/1"]
+
+
+async def test_a_fragment_of_an_entry_is_followed(client):
+    told = await done(client, entry("POST", "Patient", patient(), full=A), entry("POST", "Observation", observation(A + "#x")))
+    assert (await client.get(place(told[1]))).json()["subject"]["reference"] == place(told[0]) + "#x"
+
+
+async def test_references_in_a_stored_bundle_mean_its_own_entries_first(client):
+    inner = {"resourceType": "Bundle", "type": "collection", "entry": [{"fullUrl": A, "resource": patient()}, {"fullUrl": "urn:uuid:00000000-0000-4000-8000-00000000000c", "resource": observation(A, focus=[{"reference": B}])}]}
+    told = await done(client, entry("POST", "Patient", patient(), full=A), entry("POST", "Patient", patient(), full=B), entry("POST", "Bundle", inner))
+    kept = (await client.get(place(told[2]))).json()["entry"]
+    assert kept[0]["fullUrl"] == A and kept[1]["resource"]["subject"]["reference"] == A and kept[1]["resource"]["focus"][0]["reference"] == place(told[1])
+
+
+async def test_references_in_a_patch_are_rewritten(client):
+    await client.put("Patient/b", json=patient(id="b"))
+    change = {"resourceType": "Parameters", "parameter": [{"name": "operation", "part": [
+        {"name": "type", "valueCode": "add"}, {"name": "path", "valueString": "Patient"}, {"name": "name", "valueString": "managingOrganization"}, {"name": "value", "valueReference": {"reference": A}}]}]}
+    told = await done(client, entry("PATCH", "Patient/b", change), entry("POST", "Organization", ORGANIZATION, full=A))
+    assert (await client.get("Patient/b")).json()["managingOrganization"]["reference"] == place(told[1])
