@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import ipaddress
-import os
+from collections.abc import Mapping
 from functools import lru_cache
 
 from starlette.requests import Request
@@ -12,18 +12,19 @@ from app.caller import Caller
 from app.settings import Settings
 
 
-def identify(request: Request, settings: Settings) -> Caller:
-    """The caller of a request. Errors: Unauthenticated where the store is not open, or the request comes from elsewhere."""
-    address = request.client.host if request.client else "127.0.0.1"
+def identify(request: Request, headers: Mapping[str, str], settings: Settings, named: str) -> Caller:
+    """The caller of a request; `named` is its id, `headers` are by lower-case name. Errors: Unauthenticated where the store is not open, or the request comes from elsewhere."""
+    client = request.scope.get("client")
+    address = client[0] if client else "127.0.0.1"
     if not settings.open or not is_loopback(address):
         raise errors.Unauthenticated("Clients have no keys yet: only an open store serves, and only this machine.", headers={"WWW-Authenticate": "Bearer"})
     return Caller(organization=settings.organization, client="open", operator=True, prefix="", address=address,
-                  request=request.headers.get("x-request-id") or os.urandom(12).hex(), base=base(request, settings))
+                  request=named, base=base(request, headers, settings))
 
 
-def base(request: Request, settings: Settings) -> str:
+def base(request: Request, headers: Mapping[str, str], settings: Settings) -> str:
     """The FHIR base that the client speaks to: the one set, or that of its own request."""
-    root = settings.base.rstrip("/") or f"{request.scope['scheme']}://{request.headers.get('host') or request.url.netloc}"
+    root = settings.base.rstrip("/") or f"{request.scope['scheme']}://{headers.get('host') or request.url.netloc}"
     return root + "/fhir"
 
 

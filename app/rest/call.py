@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from email.utils import formatdate
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import NamedTuple
 from urllib.parse import urlencode
 
@@ -176,7 +176,12 @@ def tag(entry: Entry) -> str:
 
 def modified(entry: Entry) -> str:
     """The time of a version as an HTTP date (whole seconds)."""
-    return formatdate(entry.updated // 1_000_000, usegmt=True)
+    return _date(entry.updated // 1_000_000)
+
+
+@lru_cache(10_000)
+def _date(seconds: int) -> str:
+    return formatdate(seconds, usegmt=True)
 
 
 def located(entry: Entry, base: str) -> str:

@@ -4,6 +4,7 @@ https://hl7.org/fhir/R4/http.html#mime-type and https://www.rfc-editor.org/rfc/r
 """
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 
 from app.errors import NotAcceptable, WrongMedia
@@ -56,6 +57,7 @@ def ranges(accept: str) -> list[Media]:
     return [found for part in _split(accept, ",") if part.strip() and (found := media(part))]
 
 
+@lru_cache(256)
 def representation(accept: str | None, format: str | None) -> str:
     """The media type to answer in; `format` is the value of _format, which overrides Accept. Errors: NotAcceptable."""
     if format is not None:
@@ -95,6 +97,7 @@ def native(accept: str | None, format: str | None) -> bool:
     return not any(range.type in (FHIR, "application/json+fhir") for range in named if range.weight == best)
 
 
+@lru_cache(256)
 def content(header: str | None, *allowed: str) -> str:
     """The media type of a request's body, one of `allowed`. Errors: WrongMedia, also for another charset or FHIR version."""
     if header is None or not header.strip():
@@ -112,6 +115,7 @@ def _accepts(allowed: tuple[str, ...]) -> dict[str, str]:
     return {name: ", ".join(allowed)}
 
 
+@lru_cache(256)
 def gzip_wanted(header: str | None) -> bool:
     """Whether an Accept-Encoding takes gzip."""
     codings = {name.strip().lower(): _weight(dict([p.strip().partition("=")[::2] for p in rest.split(";") if p]).get("q", "1"))

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from fastapi import FastAPI
 from starlette.requests import ClientDisconnect, Request
-from starlette.routing import BaseRoute, Match
+from starlette.types import ASGIApp
 
 from app.auth.identify import base, identify
 from app.caller import Caller
@@ -21,23 +21,21 @@ BODIED = ("POST", "PUT", "PATCH")
 
 def mount(app: FastAPI) -> None:
     """Opens the door on an application whose `state` has `settings`, and `world` once it runs."""
-    app.router.routes.append(Door())
+    inner = app.build_middleware_stack
+    app.build_middleware_stack = lambda: _door(inner())
 
 
-class Door(BaseRoute):
-    """All of /fhir, and no other address."""
+def _door(others: ASGIApp) -> ASGIApp:
+    """All of /fhir, before the middleware that FastAPI puts around its own routes: that costs as much as a read. The rest is for `others`."""
 
-    def matches(self, scope):
-        path = _path(scope)
-        mine = scope["type"] == "http" and (path == ROOT or path.startswith(ROOT + "/"))
-        return (Match.FULL if mine else Match.NONE), {}
-
-    def url_path_for(self, name, /, **_):
-        raise LookupError(name)
-
-    async def handle(self, scope, receive, send) -> None:
+    async def door(scope, receive, send) -> None:
+        path = _path(scope) if scope["type"] == "http" else ""
+        if not path.startswith(ROOT + "/") and path != ROOT:
+            return await others(scope, receive, send)
         answer = await _answer(Request(scope, receive))
         await answer(scope, receive, send)
+
+    return door
 
 
 def _path(scope) -> str:
@@ -80,7 +78,7 @@ async def _served(request: Request, headers: dict[str, str], named: str) -> resp
     pairs = body.pairs(request.scope["query_string"])
     media = _media(headers, target, pairs)
     state = request.app.state
-    caller = _caller(request, target, named)
+    caller = _caller(request, headers, target, named)
     call = Call(Records(state.world, caller), method, target, pairs, headers, caller.base, prefer=prefer(headers.get("prefer")))
     if method in BODIED:
         call.body = await body.read(request.stream(), headers.get("content-length"), headers.get("content-encoding"), state.settings.body_limit)
@@ -89,13 +87,12 @@ async def _served(request: Request, headers: dict[str, str], named: str) -> resp
     return await respond.response(await interactions.perform(call), call, media)
 
 
-def _caller(request: Request, target: Target, named: str) -> Caller:
+def _caller(request: Request, headers: dict[str, str], target: Target, named: str) -> Caller:
     """Who asks. What the server can do is told to anybody. Errors: Unauthenticated."""
     settings = request.app.state.settings
     if target.shape == "m":
-        return Caller(organization="", client="anybody", request=named, base=base(request, settings))
-    caller = identify(request, settings)
-    return caller if caller.request == named else caller.on(request=named)
+        return Caller(organization="", client="anybody", request=named, base=base(request, headers, settings))
+    return identify(request, headers, settings, named)
 
 
 def _address(request: Request) -> str:

@@ -9,9 +9,20 @@ from app.store.base import Entry
 
 def scope(caller: Caller) -> Clause:
     """The clause that holds for what the caller may see."""
-    allowed = [clause for rule in ALLOWS.values() if (clause := rule(caller)) is not None]
     limits = [clause for rule in LIMITS.values() if (clause := rule(caller)) is not None]
-    return both(ALL if ALL in allowed else either(*allowed), *limits)
+    return both(_allowed(caller), *limits)
+
+
+def _allowed(caller: Caller) -> Clause:
+    """What any rule gives; where one gives all, the others are not asked."""
+    given = []
+    for rule in ALLOWS.values():
+        clause = rule(caller)
+        if clause == ALL:
+            return ALL
+        if clause is not None:
+            given.append(clause)
+    return either(*given)
 
 
 def restrict(query: Query, scope: Clause) -> Query:

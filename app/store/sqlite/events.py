@@ -1,23 +1,27 @@
 """Access records and the events they render to: one wide row a record, one short row an event."""
 from __future__ import annotations
 
+from operator import attrgetter
+
 from app.search.query import Clause, Compare, Not, Or, Stamp, And
 from app.store.base import Access, Event, Seen
 from app.store.sqlite.clauses import FALSE, TRUE, Compiler, Sql, join
 
 ACCESS = ("journal", "sequence", "at", "outcome", "organization", "client", "user", "agent_name", "address", "site", "policy", "purpose", "request", "type")
 EVENT = ("action", "subtype", "entity", "version", "patient")
+_VALUES = attrgetter(*ACCESS)
+_INSERT = f"insert or ignore into access ({','.join(ACCESS)},plain) values ({','.join('?' * len(ACCESS))},?)"
 COLUMNS = {**{c: f"a.{c}" for c in ACCESS}, "number": "a.number", "ordinal": "v.ordinal", **{c: f"v.{c}" for c in EVENT}, "at": "v.at"}
 
 
 def put(con, access: Access) -> None:
     """Writes a record and its events; one whose slot is taken is there already."""
-    values = tuple(getattr(access, c) for c in ACCESS)
+    values = _VALUES(access)
     if not access.journal:
         number = con.execute("select coalesce(max(number), 0) + 1 from access").fetchone()[0]
         access.journal, access.sequence = "log", number
         values = ("log", number, *values[2:])
-    done = con.execute(f"insert or ignore into access ({','.join(ACCESS)},plain) values ({','.join('?' * len(ACCESS))},?)", (*values, access.plain))
+    done = con.execute(_INSERT, (*values, access.plain))
     if done.rowcount:
         access.number = done.lastrowid
         con.executemany("insert into event values (?,?,?,?,?,?,?,?)", [
