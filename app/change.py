@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from app import errors
 from app.caller import Caller
-from app.fhir import json, validate
+from app.fhir import json, narrative, validate
 from app.search import index, stamp
 from app.search.query import ALL, Row
 from app.search.types import date
@@ -132,7 +132,7 @@ class Writer:
         self._match(change, current)
         self._may(current)
         before = json.loads(current.text)
-        after = change.patch(before)
+        after = narrative.still_true(before, change.patch(before))
         if after.get("resourceType") != change.type or after.get("id") != change.id:
             raise errors.Unprocessable("A patch changes neither the type nor the id of a resource.")
         valid(after)

@@ -1,15 +1,17 @@
-"""What the div of a narrative may hold. https://hl7.org/fhir/R4/narrative.html#xhtml"""
+"""What the div of a narrative may hold, and when one goes. https://hl7.org/fhir/R4/narrative.html#xhtml"""
 from __future__ import annotations
 
 import re
 from html.parser import HTMLParser
+
+from app.errors import Unprocessable
 
 ELEMENTS = frozenset("a abbr acronym b big blockquote br caption center cite code col colgroup dd dfn div dl dt em h1 h2 h3 h4 h5 h6 hr i img ins kbd li ol p pre q samp small"
                      " span strike strong sub sup table tbody td tfoot th thead tr tt u ul var del s".split())
 ATTRIBUTES = frozenset("abbr accesskey align alt axis bgcolor border cellhalign cellpadding cellspacing cellvalign char charoff charset cite class colspan compact coords dir frame"
                        " headers height href hreflang hspace id lang longdesc name nowrap rel rev rowspan rules scope shape span src start style summary tabindex title type valign value"
                        " vspace width xml:lang xmlns".split())
-_ENTITY = re.compile(r"&(?!(?:#\d+|#x[0-9a-fA-F]+|[a-zA-Z][a-zA-Z0-9]*);)")
+_ENTITY = re.compile(r"&(?!(?:#\d+|#x[0-9a-fA-F]+|amp|lt|gt|quot|apos);)")
 
 
 class _Reader(HTMLParser):
@@ -19,8 +21,7 @@ class _Reader(HTMLParser):
 
     def handle_starttag(self, tag, attrs):
         self._look(tag, attrs)
-        if tag not in ("br", "img", "hr", "col"):
-            self.open.append(tag)
+        self.open.append(tag)
 
     def handle_startendtag(self, tag, attrs):
         self._look(tag, attrs)
@@ -64,4 +65,21 @@ def problem(div: str) -> str:
         return f"<{reader.open[-1]}> is not closed"
     if not reader.text:
         return "the narrative holds neither text nor an image"
-    return "a lone & must be written as &amp;" if _ENTITY.search(div) else ""
+    return "an & stands only in &amp; &lt; &gt; &quot; &apos; and numbered characters; XML has no others" if _ENTITY.search(div) else ""
+
+
+def still_true(before: dict, after: dict) -> dict:
+    """The patched resource without a narrative that the patch left behind: one generated from the data that were there before.
+
+    https://hl7.org/fhir/R4/http.html#patch. Errors: Unprocessable for a narrative that says more than the data do.
+    """
+    text = after.get("text")
+    if text is None or text != before.get("text") or _data(before) == _data(after):
+        return after
+    if text.get("status") == "additional":
+        raise Unprocessable("The narrative says more than the data, and might be wrong after this patch: patch it too.", expression=f"{after['resourceType']}.text")
+    return {key: value for key, value in after.items() if key != "text"}
+
+
+def _data(resource: dict) -> dict:
+    return {key: value for key, value in resource.items() if key not in ("text", "meta")}

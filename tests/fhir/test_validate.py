@@ -95,7 +95,7 @@ class TestPrimitiveExtensions:
 @pytest.mark.parametrize("div, good", [
     ('<div xmlns="http://www.w3.org/1999/xhtml"><p>张 &amp; <b>x</b></p></div>', True), ("<div><img src='#a'/></div>", True), ("<div> </div>", False), ("<p>x</p>", False),
     ("<div><script>1</script></div>", False), ("<div onclick='x'>a</div>", False), ("<div><a href='javascript:x'>a</a></div>", False), ("<div>a", False), ("<div>a</div><div>b</div>", False),
-    ("<div>a & b</div>", False), ("<div><p>a</div>", False)])
+    ("<div>a & b</div>", False), ("<div><p>a</div>", False), ("<div>a&nbsp;b</div>", False), ("<div>a&#160;b&lt;</div>", True), ("<div>a<br>b</div>", False), ("<div>a<br/>b</div>", True)])
 def test_a_narrative_is_one_div_without_anything_active(div, good):
     assert (found(patient(text={"status": "generated", "div": div})) == []) is good
 

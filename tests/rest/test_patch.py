@@ -122,3 +122,25 @@ async def test_a_patch_that_changes_nothing_makes_no_version(client):
     await client.put("Patient/a", json=patient(id="a", gender="male"))
     done = await client.patch("Patient/a", json=[{"op": "test", "path": "/gender", "value": "male"}], headers=JSON_PATCH)
     assert done.status_code == 200 and done.headers["etag"] == 'W/"1"'
+
+
+def told(div: str, status: str = "generated") -> dict:
+    return {"text": {"status": status, "div": f'<div xmlns="http://www.w3.org/1999/xhtml">{div}</div>'}}
+
+
+@pytest.mark.parametrize("operations, left", [
+    ([{"op": "replace", "path": "/gender", "value": "female"}], None),
+    ([{"op": "replace", "path": "/gender", "value": "female"}, {"op": "replace", "path": "/text", "value": told("female")["text"]}], told("female")["text"]),
+    ([{"op": "add", "path": "/meta/tag/-", "value": {"code": "seen"}}], told("male")["text"]),
+    ([{"op": "replace", "path": "/gender", "value": "male"}], told("male")["text"]),
+])
+async def test_a_narrative_does_not_outlive_what_it_was_made_from(client, operations, left):
+    await client.put("Patient/a", json=patient(id="a", gender="male", **told("male")))
+    answer = await client.patch("Patient/a", json=operations, headers={"Content-Type": "application/json-patch+json"})
+    assert answer.status_code == 200 and answer.json().get("text") == left
+
+
+async def test_a_narrative_that_says_more_than_the_data_is_patched_with_them(client):
+    await client.put("Patient/a", json=patient(id="a", gender="male", **told("prefers mornings", "additional")))
+    answer = await client.patch("Patient/a", json=[{"op": "replace", "path": "/gender", "value": "female"}], headers={"Content-Type": "application/json-patch+json"})
+    assert answer.status_code == 422 and issue(answer)["expression"] == ["Patient.text"]
