@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Mapping
 from functools import lru_cache
 
@@ -10,6 +11,8 @@ from starlette.requests import Request
 from app import errors
 from app.caller import Caller
 from app.settings import Settings
+
+_HOST = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?")
 
 
 def identify(request: Request, headers: Mapping[str, str], settings: Settings, named: str) -> Caller:
@@ -24,8 +27,15 @@ def identify(request: Request, headers: Mapping[str, str], settings: Settings, n
 
 def base(request: Request, headers: Mapping[str, str], settings: Settings) -> str:
     """The FHIR base that the client speaks to: the one set, or that of its own request."""
-    root = settings.base.rstrip("/") or f"{request.scope['scheme']}://{headers.get('host') or request.url.netloc}"
-    return root + "/fhir"
+    return (settings.base.rstrip("/") or f"{request.scope['scheme']}://{_host(headers['host'] if 'host' in headers else request.url.netloc)}") + "/fhir"
+
+
+@lru_cache(1024)
+def _host(named: str) -> str:
+    """The host that the client named, as in links. Errors: Invalid for what cannot stand there."""
+    if not _HOST.fullmatch(named):
+        raise errors.Invalid("The Host header names one host, with or without a port.")
+    return named
 
 
 @lru_cache(1024)

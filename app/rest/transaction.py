@@ -11,7 +11,7 @@ from email.utils import format_datetime
 from urllib.parse import unquote
 
 from app.errors import Absent, Deleted, Failure, Invalid, NotAllowed, TooLarge
-from app.fhir import bundle, validate
+from app.fhir import bundle, reference, validate
 from app.rest import body, negotiation, respond, write
 from app.rest.call import Answer, Call, Prefer
 
@@ -110,6 +110,8 @@ class _Reader:
             raise Invalid(f"A {method} needs a resource in its entry.", expression="resource")
         if not isinstance(resource, dict | None):
             raise Invalid("A resource is a JSON object.", expression="resource")
+        if where.shape.endswith("s") and resource is not None:
+            raise Invalid("The parameters of a search stand in the url of its entry, not in a resource.", expression="resource")
         return self.call.on(method=method, target=where, pairs=body.pairs(query.encode("utf-8", "replace")), headers=_headers(request),
                             body=resource, place=place, url=entry.get("fullUrl", ""))
 
@@ -140,21 +142,32 @@ def _date(instant: str) -> str:
 async def _batch(call: Call, entries: list, reader: _Reader, perform: Callable) -> list[tuple[Call | None, Answer]]:
     """Each entry alone: a failing one is told in its own response."""
     answers: list = [None] * len(entries)
+    made = {entry.get("fullUrl") for entry in entries if (entry.get("request") or {}).get("method") == "POST"} - {None}
     for step in sorted(range(len(entries)), key=lambda step: ORDER.get((entries[step].get("request") or {}).get("method"), 9)):
-        answers[step] = await _alone(entries[step], f"Bundle.entry[{step}]", reader, perform)
+        answers[step] = await _alone(entries[step], f"Bundle.entry[{step}]", made, reader, perform)
         await asyncio.sleep(0)
     return answers
 
 
-async def _alone(entry: dict, place: str, reader: _Reader, perform: Callable) -> tuple[Call | None, Answer]:
+async def _alone(entry: dict, place: str, made: set[str], reader: _Reader, perform: Callable) -> tuple[Call | None, Answer]:
     asked = None
     try:
         asked = reader.read(entry, place)
+        _independent(asked, made)
         return asked, await perform(asked)
     except Failure as failure:
         return asked, respond.failed(failure)
     except Exception as error:
         return asked, respond.failed(respond.unexpected(error, f"{reader.call.records.caller.request} {place}"))
+
+
+def _independent(asked: Call, made: set[str]) -> None:
+    """Errors: Invalid where a resource refers to one that the same batch creates (https://hl7.org/fhir/R4/http.html#brules)."""
+    meant: list[str] = []
+    if made and isinstance(asked.body, dict):
+        reference.rewrite(asked.body, lambda text: meant.append(text) if text in made else None)
+    if meant:
+        raise Invalid(f"{meant[0]} is an entry of this batch, whose id nobody knows yet: post a transaction.", expression=f"{asked.place}.resource")
 
 
 # transaction

@@ -156,3 +156,16 @@ async def test_searches_by_post_have_their_place_in_a_batch(client):
     await client.put("Patient/a", json=patient(id="a", gender="male"))
     found, = await send(client, entry("POST", "Patient/_search?gender=male"))
     assert found["response"]["status"].startswith("200") and found["resource"]["total"] == 1
+
+
+async def test_a_search_by_post_that_brings_a_resource_is_refused(client):
+    told, = await send(client, entry("POST", "Patient/_search", {"resourceType": "Parameters", "parameter": [{"name": "_id", "valueString": "a"}]}))
+    assert told["response"]["status"].startswith("400") and told["response"]["outcome"]["issue"][0]["expression"] == ["Bundle.entry[0].resource"]
+
+
+@pytest.mark.parametrize("full", ["urn:uuid:00000000-0000-4000-8000-00000000000a", "http://elsewhere.example/fhir/Patient/77"])
+async def test_an_entry_that_refers_to_another_that_is_created_is_refused(client, full):
+    observation = {"resourceType": "Observation", "status": "final", "code": {"text": "x"}, "subject": {"reference": full}}
+    made, refused = await send(client, entry("POST", "Patient", patient(), full=full), entry("POST", "Observation", observation))
+    assert made["response"]["status"].startswith("201")
+    assert refused["response"]["status"].startswith("400") and full in refused["response"]["outcome"]["issue"][0]["diagnostics"]

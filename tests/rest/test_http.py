@@ -93,6 +93,14 @@ async def test_headers_beyond_ascii_are_read_as_utf8(client):
     assert first.headers.raw and dict(first.headers.raw)[b"x-request-id"] == "请求".encode()
 
 
+@pytest.mark.parametrize("hosts, status", [(["a.example"], 200), (["a.example:8080"], 200), (["[::1]:8080"], 200), (["a\"<x>/.."], 400), (["a/b"], 400), ([""], 400), (["a", "b"], 400), (["a:x"], 400)])
+async def test_a_host_that_cannot_stand_in_a_link_is_400(client, hosts, status):
+    answer = await client.get("Patient", headers=[("Host", host) for host in hosts])
+    assert answer.status_code == status
+    if status == 200:
+        assert answer.json()["link"][0]["url"] == f"http://{hosts[0]}/fhir/Patient"
+
+
 async def test_repeated_headers_are_one_list(client):
     await client.put("Patient/a", json=patient(id="a"))
     answer = await client.get("Patient/a", headers=[("If-None-Match", 'W/"9"'), ("If-None-Match", 'W/"1"'), ("Accept", "application/fhir+xml"), ("Accept", "application/json")])
