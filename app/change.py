@@ -54,11 +54,15 @@ class Change:
 
 
 class Done(NamedTuple):
-    """What became of a change: `created`, `updated`, `unchanged`, `deleted` or `found` (conditional create); count of what was deleted."""
+    """What became of a change: `created`, `updated`, `unchanged`, `deleted` or `found` (conditional create); gone: all that a condition deleted."""
 
     outcome: str
     entry: Entry | None
-    count: int = 1
+    gone: tuple[Entry, ...] | None = None
+
+    @property
+    def count(self) -> int:
+        return 1 if self.gone is None else len(self.gone)
 
 
 def check(change: Change) -> None:
@@ -142,7 +146,7 @@ class Writer:
         if current is None or current.deleted:
             if change.if_match:
                 self._match(change, None)
-            return Done("deleted", current, 0)
+            return Done("deleted", current, ())
         self._match(change, current)
         self._may(current)
         self._guard(change, current, None)

@@ -44,14 +44,17 @@ class Issue:
 
 
 class Failure(Exception):
-    """What every refusal is. `issues` holds all that is wrong; `headers` go with the answer (Retry-After, ETag)."""
+    """What every refusal is. `issues` holds all that is wrong; `headers` go with the answer (Retry-After, ETag).
+
+    recorded: the log has it already
+    """
 
     status = 500
     code = "exception"
 
     def __init__(self, text: str = "", *, expression: str = "", issues: tuple[Issue, ...] | list[Issue] = (), headers: dict[str, str] | None = None):
         self.issues = tuple(issues) or (Issue("error", self.code, text or type(self).__doc__ or self.code, expression),)
-        self.headers = headers or {}
+        self.headers, self.recorded = headers or {}, False
         super().__init__(text or self.issues[0].text)
 
     def at(self, expression: str) -> "Failure":

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from app import cursor as cursors
 from app import errors
-from app.audit import answers, events, record
+from app.audit import answers, asked, events, record
 from app.audit.journal import Indexer, Journal
 from app.caller import Caller
 from app.change import Change, Done, Writer, check, new_id
@@ -17,7 +17,7 @@ from app.links import ROUNDS as LINK_ROUNDS
 from app.links import Links
 from app.links import names as links_of
 from app.search import include, parse
-from app.search.query import ALL, Compare, Key, Not, Query, Stamp, both
+from app.search.query import ALL, Clause, Compare, Key, Not, Query, Stamp, both
 from app.search.types import date
 from app.settings import Settings
 from app.sharing import policy
@@ -71,14 +71,16 @@ class Records:
     async def read(self, type: str, id: str, version: str | None = None) -> Entry:
         """The current version, or the one named (as in a url; what is no version is Absent). Errors: Absent; Deleted."""
         kind = "read" if version is None else "vread"
+        happened = [Event("R", kind, f"{type}/{id}")]
         try:
-            entry = await (self._event(id) if type == LOG and events.parse_id(id) else self._version(type, id, version))
+            entry = await (self._event(id, version) if type == LOG and events.parse_id(id) else self._version(type, id, version))
+            happened = _each(entry, "R", kind)
+            if entry.deleted or entry.text is None:
+                raise errors.Deleted(f"{type}/{id} was deleted." if entry.deleted else f"This version of {type}/{id} was removed.", headers={"ETag": f'W/"{entry.version}"'})
         except errors.Failure as failure:
-            await self._refuse([Event("R", kind, f"{type}/{id}")], failure)
+            await self._refuse(happened, failure)
             raise
-        await self._tell(_each(entry, "R", kind))
-        if entry.deleted or entry.text is None:
-            raise errors.Deleted(f"{type}/{id} was deleted." if entry.deleted else f"This version of {type}/{id} was removed.", headers={"ETag": f'W/"{entry.version}"'})
+        await self._tell(happened)
         return entry
 
     async def _version(self, type: str, id: str, version: str | None) -> Entry:
@@ -108,9 +110,9 @@ class Records:
         try:
             page = await self._history(type, id, list(pairs), cursor)
         except errors.Failure as failure:
-            await self._refuse([Event("E", kind, subject)], failure, _text(pairs))
+            await self._refuse([Event("E", kind, subject)], failure, asked.text(pairs))
             raise
-        await self._tell(_patients(page.entries, kind, subject), _text(pairs))
+        await self._tell(_patients(page.entries, kind, subject), asked.text(pairs))
         return page
 
     async def _history(self, type: str, id: str | None, pairs, cursor) -> Page:
@@ -141,13 +143,14 @@ class Records:
         compartment: (`Patient`, id) of a compartment search. Errors: Unsupported, Invalid, TooCostly by the name of the parameter.
         """
         kind = "search-type" if len(types) == 1 else "search-system"
-        subject = "/".join(compartment) if compartment and compartment[0] == "Patient" else ""
+        whose = "/".join(compartment or ())
         try:
             page = await self._search(types, list(pairs), strict, compartment, cursor)
         except errors.Failure as failure:
-            await self._refuse([Event("E", kind, "", 0, subject)], failure, _query(types, pairs))
+            await self._refuse([Event("E", kind, whose)], failure, asked.query(types, pairs, whose))
             raise
-        await self._tell(_patients([*page.entries, *page.included], kind, "", subject), _query(types, pairs if not cursor else [("_cursor", "")]))
+        said = asked.query(types, [*page.search.understood, ("_cursor", "")] if cursor else pairs, whose)
+        await self._tell(_patients([*page.entries, *page.included], kind, whose, *asked.patients(page.search.query, whose)), said)
         return page
 
     async def _search(self, types, pairs, strict, compartment, cursor) -> Page:
@@ -181,8 +184,7 @@ class Records:
             await self._check(changes)
             return await self.store.commit(lambda tx: self._apply(tx, changes, also))
         except errors.Failure as failure:
-            await self._refuse([Event(ACTIONS[c.method][0], ACTIONS[c.method][1], f"{c.type}/{c.id}" if c.id else "") for c in changes[:1]], failure,
-                               changes[0].condition or "")
+            await self._refuse([_tried(c) for c in changes], failure, "; ".join(c.condition for c in changes if c.condition))
             raise
 
     async def _check(self, changes: list[Change]) -> None:
@@ -326,7 +328,7 @@ class Records:
                 raise errors.Conflict(f"{change.type}/{named} exists, but the condition does not find it.", expression=f"{change.type}.id")
             return (replace(change, condition=None, id=named), None) if named else (replace(change, method="create", id=new_id()), None)
         if change.method == "delete":
-            return change, Done("deleted", None, 0)
+            return change, Done("deleted", None, ())
         raise errors.Absent(f"{change.type}?{change.condition} matches nothing.")
 
     async def _alive(self, tx, type: str, id: str) -> bool:
@@ -343,7 +345,7 @@ class Records:
             raise errors.TooCostly("A conditional delete removes 999 resources at most; narrow the condition.")
         writer = self._writer(tx)
         gone = [await writer.apply(replace(change, id=m.entry.id), None) for m in matches]
-        return Done("deleted", gone[0].entry if gone else None, len(gone))
+        return Done("deleted", gone[0].entry if gone else None, tuple(g.entry for g in gone))
 
     async def _matches(self, tx, type: str, condition: str, limit: int) -> list[Found]:
         """What a condition finds, of what the caller may see. Errors: Invalid where it says nothing that selects."""
@@ -369,10 +371,20 @@ class Records:
 
     async def _tell(self, happened: list[Event], query: str = "", outcome: str = "0", reason: str = "") -> None:
         """Writes the access record; returns when it is durable. No audit, no data."""
-        await self.world.journal.write(record.access(self.caller, at=_now(), outcome=outcome, site=self.world.site, events=tuple(happened), query=query, reason=reason))
+        try:
+            await self.world.journal.write(record.access(self.caller, at=_now(), outcome=outcome, site=self.world.site, events=tuple(happened), query=query, reason=reason))
+        except errors.Failure as failure:
+            failure.recorded = True  # as far as it can be: it is not tried again
+            raise
 
     async def _refuse(self, happened: list[Event], failure: errors.Failure, query: str = "") -> None:
         await self._tell(happened, query, "8" if failure.status >= 500 else "4", str(failure)[:200])
+        failure.recorded = True
+
+    async def refused(self, failure: errors.Failure, event: Event, query: str = "") -> None:
+        """Records what a door refused before it came to a verb; what a verb refused has its record. Errors: Unavailable."""
+        if not failure.recorded:
+            await self._refuse([event], failure, query)
 
     # page links
 
@@ -385,14 +397,14 @@ class Records:
     def _open(self, cursor: str) -> dict:
         return cursors.unseal(self.world.secret, self._binding(), cursor, _now())
 
-    async def _event(self, id: str) -> Entry:
-        """One AuditEvent rendered from an access record."""
+    async def _event(self, id: str, version: str | None) -> Entry:
+        """One AuditEvent rendered from an access record; it has one version."""
         await self.world.indexer.catch_up()
         journal, sequence, ordinal = events.parse_id(id)
         found = await self.store.access(journal, sequence)
         visible = found is not None and ordinal < max(1, len(found.events)) and await self.store.count_events(both(
             Stamp((Compare("number", "eq", found.number), Compare("ordinal", "eq", ordinal))), policy.log_scope(self.caller)))
-        if not visible:
+        if not visible or version not in (None, "1"):
             raise errors.Absent(f"{LOG}/{id} is not known here.")
         return _rendered(found, ordinal)
 
@@ -446,16 +458,21 @@ class _Ask:
                 break
         return added
 
+    async def _until(self, where: Clause) -> int:
+        """The time up to which all pages show the log: their own records come after it, so that an end is reached. Clocks of other machines may be ahead."""
+        return max([self.now, *(s.access.at for s in await self.store.events(where, limit=1))])
+
     async def log(self) -> Page:
         """A search of AuditEvents: access records as they render, and those that other systems sent, newest first."""
         await self.records.world.indexer.catch_up()
         ascending = _log_order(self.search)
         where = both(answers.translate(self.search.query.where), policy.log_scope(self.records.caller))
-        own, theirs, until = self.after if self.after else (None, None, None)
+        own, theirs, until = self.after or (None, None, await self._until(where))
+        where = both(where, Stamp((Compare("at", "le", until),)))
         sort = self.query._replace(sort=(Key(f"{LOG}.date", "low", not ascending),))
         if self.search.summary == "count" or self.search.count == 0:
             return Page([], total=await self._count() + await self.store.count_events(where), search=self.search)
-        seen = await self.store.events(where, limit=self.count + 1, after=tuple(own) if own else None, until=until, ascending=ascending)
+        seen = await self.store.events(where, limit=self.count + 1, after=tuple(own) if own else None, ascending=ascending)
         sent = await self.store.search(sort, at=self.at, now=_now(), limit=self.count + 1, after=tuple(theirs) if theirs else None)
         merged = sorted([(s.access.at, 0, s) for s in seen] + [(f.place[0] or 0, 1, f) for f in sent], key=lambda m: m[0], reverse=not ascending)
         more, merged = len(merged) > self.count, merged[:self.count]
@@ -513,24 +530,21 @@ def _each(entry: Entry, action: str, subtype: str) -> list[Event]:
     return [Event(action, subtype, entry.ref, entry.version, p) for p in entry.about or ("",)]
 
 
+def _tried(change: Change) -> Event:
+    return Event(*ACTIONS[change.method], f"{change.type}/{change.id}" if change.id else "")
+
+
 def _done(change: Change, done: Done) -> list[Event]:
     if done.entry is None:
-        return [Event(*ACTIONS[change.method], f"{change.type}/{change.id}" if change.id else "")]
-    return _each(done.entry, *(("R", "read") if done.outcome == "found" else ACTIONS[change.method]))
+        return [_tried(change)]
+    action = ("R", "read") if done.outcome == "found" else ACTIONS[change.method]
+    return [e for entry in done.gone or (done.entry,) for e in _each(entry, *action)]
 
 
-def _patients(entries: list[Entry], kind: str, entity: str, patient: str = "") -> list[Event]:
-    """Events of a search or history: one for each patient in its results, and for the one who was asked for."""
-    patients = dict.fromkeys([*((patient,) if patient else ()), *(p for e in entries for p in e.about)])
+def _patients(entries: list[Entry], kind: str, entity: str, *sought: str) -> list[Event]:
+    """Events of a search or history: one for each patient who was asked for or stands in its results."""
+    patients = dict.fromkeys([*sought, *(p for e in entries for p in e.about)])
     return [Event("E", kind, entity, 0, p) for p in patients or ("",)]
-
-
-def _query(types, pairs) -> str:
-    return f"{types[0] if len(types) == 1 else ''}?{_text(pairs)}"
-
-
-def _text(pairs) -> str:
-    return "&".join(f"{name}={value}" for name, value in pairs)
 
 
 def _without_log(search: parse.Search) -> parse.Search:
@@ -551,6 +565,6 @@ def _rendered(access, ordinal: int) -> Entry:
 def _log_order(search: parse.Search) -> bool:
     """Whether the log is asked for oldest first. Errors: Unsupported for an order other than by date."""
     keys = search.query.sort
-    if not keys or (len(keys) == 1 and keys[0].param in (f"{LOG}.date", "")):
+    if not keys or (len(keys) == 1 and keys[0][:2] in ((f"{LOG}.date", "low"), (f"{LOG}.date", "high"), ("", "updated"))):
         return bool(keys) and not keys[0].descending
     raise errors.Unsupported("The log is ordered by date; _sort=date and _sort=-date are known.", expression="_sort")

@@ -11,7 +11,7 @@ from functools import lru_cache
 
 from app.audit import shapes
 from app.audit.identity import event_id, parse_id
-from app.audit.record import fields
+from app.audit.record import clean, fields
 from app.audit.shapes import Coding, Kind
 from app.store.base import Access, Event
 
@@ -105,7 +105,7 @@ def _what(event: Event) -> dict:
 
 def _data(access: Access, event: Event, said: dict):
     """The resource; of a conditional interaction that was refused, its condition as description."""
-    yield {**_entity(shapes.OBJECT, shapes.IS_DATA, _what(event)), **({"description": said["q"]} if said.get("q") else {})}
+    yield {**_entity(shapes.OBJECT, shapes.IS_DATA, _what(event)), **({"description": words} if (words := clean(said.get("q", ""))) else {})}
 
 
 def _query(access: Access, event: Event, said: dict):

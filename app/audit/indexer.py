@@ -25,6 +25,8 @@ TOGETHER = 1000
 SLICE = 100
 """Records decoded before others have their turn."""
 WAIT = 0.005
+PATIENCE = 20.0
+"""Seconds that a query waits for its turn."""
 ABANDONED = 60
 """Seconds after which a file that was never finished opening is removed: nothing in it was acknowledged."""
 DAMAGED = ".damaged"
@@ -55,6 +57,8 @@ class Indexer:
                 await self.once(wait=False)
             except (errors.Failure, OSError) as failure:
                 log.warning("journals cannot be moved now: %s", failure)
+            except Exception:
+                log.exception("journals cannot be moved")
             await asyncio.sleep(TURN)
 
     async def once(self, *, wait: bool = True) -> None:
@@ -72,6 +76,7 @@ class Indexer:
                     await self._move(mine, sizes)
         except OSError as error:
             raise errors.Unavailable(f"The journals of accesses cannot be read now ({error}).") from error
+        await asyncio.sleep(0)  # a read that began in this turn of the event loop does not see what another process moved since
 
     def _sizes(self) -> dict[str, int]:
         with contextlib.suppress(FileNotFoundError):
@@ -89,10 +94,13 @@ class Indexer:
         async with self._busy:
             os.makedirs(self.folder, exist_ok=True)
             with open(self._lock_path, "a+b", buffering=0) as lock:
+                limit = time.monotonic() + PATIENCE
                 while not _locked(lock, fcntl.LOCK_EX):
                     if not wait:
                         yield None
                         return
+                    if time.monotonic() > limit:
+                        raise errors.Unavailable("Another process moves the journals of accesses and does not come to an end.", retry_after=5)
                     await asyncio.sleep(WAIT)
                 positions = _noted(lock)
                 before = dict(positions)

@@ -5,8 +5,10 @@ A record is versioned JSON (`plain`) from which all columns and the AuditEvents 
 from __future__ import annotations
 
 import hashlib
+import re
 from functools import lru_cache
 from operator import itemgetter
+from urllib.parse import unquote
 
 import orjson
 
@@ -16,12 +18,16 @@ from app.audit.shapes import JTI, PATIENT
 from app.caller import Caller
 from app.store.base import Access, Event
 
-__all__ = ["ANSWERS", "KEYS", "access", "again", "decode", "fields", "translate"]
+__all__ = ["ANSWERS", "KEYS", "access", "again", "clean", "decode", "fields", "translate"]
 VERSION = 1
 KEYS = {"v": "version", "at": "microseconds UTC", "e": "events: action, subtype, entity, version, patient", "o": "outcome: 0, 4, 8 or 12", "t": "type, where it is not rest",
         "g": "organization", "c": "client", "u": "user, issuer|subject", "n": "name of the user", "a": "address of the client", "s": "site: this server", "p": "purpose, v3-ActReason",
         "r": "X-Request-Id", "j": "jti of the token", "b": "base that the client spoke to", "q": "query as asked", "w": "reason: why it was refused, or of an emergency"}
 OUTCOMES = ("0", "4", "8", "12")
+SECRET = re.compile(r"token|secret|passw|assertion|verifier|authorization|api_?key|credential", re.IGNORECASE)
+"""Names of parameters whose values no record holds."""
+_BEARER = re.compile(r"eyJ[\w-]+\.[\w-]+\.[\w-]*|(?i:bearer)[ +]+\S{8,}")
+HIDDEN = "***"
 LONGEST = 20_000
 """Characters of a query that a record holds; a longer one is cut, and its SHA-256 kept."""
 ANONYMOUS = "anonymous"
@@ -36,9 +42,9 @@ def access(caller: Caller, *, at: int, events: tuple[Event, ...], outcome: str, 
     if outcome not in OUTCOMES or not events:
         raise ValueError(f"an access has an outcome of {OUTCOMES} and at least one event")
     made = {"v": VERSION, "at": at, "e": [_posting(*e) for e in events]}
-    for key, value in (("o", outcome), ("t", "" if type == "rest" else type), ("g", caller.organization), ("c", _clean(caller.client) or ANONYMOUS), ("u", _user(caller.user)),
-                       ("n", _clean(name)), ("a", _clean(caller.address)), ("s", _site(site)), ("p", caller.purpose), ("r", _clean(caller.request)),
-                       ("j", caller.token and "".join(_clean(caller.token).split())), ("b", caller.base), ("q", _short(query)), ("w", _clean(reason))):
+    for key, value in (("o", outcome), ("t", "" if type == "rest" else type), ("g", caller.organization), ("c", clean(caller.client) or ANONYMOUS), ("u", _user(caller.user)),
+                       ("n", clean(name)), ("a", clean(caller.address)), ("s", _site(site)), ("p", caller.purpose), ("r", clean(caller.request)),
+                       ("j", caller.token and "".join(clean(caller.token).split())), ("b", caller.base), ("q", _short(_hidden(query))), ("w", _hidden(clean(reason)))):
         if value:
             made[key] = value
     return _columns(made, _encode(made))
@@ -59,7 +65,7 @@ def fields(plain: bytes) -> dict:
 
 def again(record: Access, *, outcome: str, reason: str) -> Access:
     """The same access with another outcome and reason, without a slot."""
-    made = {**fields(record.plain), "o": outcome, "w": _clean(reason)}
+    made = {**fields(record.plain), "o": outcome, "w": clean(reason)}
     return _columns(made, _encode(made))
 
 
@@ -77,6 +83,7 @@ def _columns(made: dict, plain: bytes) -> Access:
 def _posting(action: str, subtype: str, entity: str, version: int, patient: str) -> list:
     """An event without its empty end. What is done to a patient's own resource concerns that patient; where an event is about another one
     (whom that resource mentions), a `#` says that its entity is told in words: so the column `patient` alone answers who was touched."""
+    entity, patient = clean(entity), clean(patient)
     if entity[:8] == PATIENT and entity != patient:
         patient, entity = patient or entity, f"#{entity}" if patient else entity
     return [action, subtype, entity, version, patient] if patient else [action, subtype, entity, version] if version else [action, subtype, entity]
@@ -92,7 +99,7 @@ def _encode(made: dict) -> bytes:
         return orjson.dumps(made)
 
 
-def _clean(text: str) -> str:
+def clean(text: str) -> str:
     """What a FHIR string can hold: no control characters, nothing but text between its ends."""
     if text.isprintable() and text.strip() == text:
         return text
@@ -102,11 +109,18 @@ def _clean(text: str) -> str:
 @lru_cache(maxsize=100)
 def _site(site: str) -> str:
     """Sites are compared without case."""
-    return _clean(site).casefold() or "unknown"
+    return clean(site).casefold() or "unknown"
 
 
 def _user(user: str) -> str:
-    return user and _clean(user).strip("|")
+    return user and clean(user).strip("|")
+
+
+def _hidden(text: str) -> str:
+    """A query, or words about one, without the secrets that stand in it."""
+    parts = re.split(r"([&?;])", text) if SECRET.search(unquote(text)) else [text]
+    named = [(part, unquote(part.partition("=")[0])) for part in parts]
+    return _BEARER.sub(HIDDEN, "".join(f"{name}={HIDDEN}" if "=" in part and SECRET.search(name) else part for part, name in named))
 
 
 def _short(query: str) -> str:

@@ -7,8 +7,10 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
-from app.errors import Absent, Invalid, NotAllowed
+from app.audit import asked
+from app.errors import Absent, Failure, Invalid, NotAllowed
 from app.fhir import definitions
+from app.records import Event
 from app.rest import capability, read, transaction, write
 from app.rest.call import Answer, Call, Target
 from app.rest.operations import OPERATIONS
@@ -132,5 +134,24 @@ def allow(target: Target) -> str:
 
 
 async def perform(call: Call) -> Answer:
-    """Does what a call asks. Errors: NotAllowed, and all of the interaction."""
-    return await allowed(call.target, call.method).answer(call)
+    """Does what a call asks. Errors: NotAllowed, and all of the interaction; each refusal has left its record."""
+    try:
+        return await allowed(call.target, call.method).answer(call)
+    except Failure as failure:
+        if call.target.shape != "m":
+            await call.records.refused(failure, event(call.target, call.method), asked.text(call.pairs))
+        raise
+
+
+def event(target: Target, method: str) -> Event:
+    """What the log says was tried with a method at an address."""
+    row = SHAPES[target.shape].get("GET" if method == "HEAD" else method)
+    code = _SAID.get(row.code, row.code.removeprefix("conditional-")) if row else _TRIED.get(method, "read")
+    entity = f"{target.type}/{target.id}" if target.id else ""
+    return Event(_ACTIONS.get(code, "E"), f"${target.operation}" if target.operation else code, entity)
+
+
+_SAID = {"search-compartment": "search-type"}
+_TRIED = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
+"""What a method is taken for at an address where it is never possible."""
+_ACTIONS = {"create": "C", "read": "R", "vread": "R", "update": "U", "patch": "U", "delete": "D"}

@@ -74,14 +74,28 @@ async def _served(request: Request, headers: dict[str, str], named: str) -> resp
     method = request.method
     if method == "OPTIONS":
         return _options(target, named)
+    records = Records(request.app.state.world, _caller(request, headers, target, named))
+    if target.shape == "m":
+        return await _done(request, target, headers, records)
+    try:
+        return await _done(request, target, headers, records)
+    except ClientDisconnect:
+        raise
+    except Exception as error:
+        failure = error if isinstance(error, Failure) else respond.unexpected(error, named)
+        await records.refused(failure, interactions.event(target, method), request.scope["query_string"].decode("utf-8", "replace"))
+        raise failure
+
+
+async def _done(request: Request, target: Target, headers: dict[str, str], records: Records) -> respond.Reply:
+    method = request.method
     interactions.allowed(target, method)
     pairs = body.pairs(request.scope["query_string"])
     media = _media(headers, target, pairs)
-    state = request.app.state
-    caller = _caller(request, headers, target, named)
-    call = Call(Records(state.world, caller), method, target, pairs, headers, caller.base, prefer=prefer(headers.get("prefer")))
+    call = Call(records, method, target, pairs, headers, records.caller.base, prefer=prefer(headers.get("prefer")))
     if method in BODIED:
-        call.body = await body.read(request.stream(), headers.get("content-length"), headers.get("content-encoding"), state.settings.body_limit)
+        limit = request.app.state.settings.body_limit
+        call.body = await body.read(request.stream(), headers.get("content-length"), headers.get("content-encoding"), limit)
         if target.shape.endswith("s"):
             call.pairs = [*pairs, *_form(call)]
     return await respond.response(await interactions.perform(call), call, media)

@@ -12,6 +12,7 @@ from urllib.parse import unquote
 
 from app.errors import Absent, Deleted, Failure, Invalid, NotAllowed, TooLarge
 from app.fhir import bundle, reference, validate
+from app.records import Event
 from app.rest import body, negotiation, respond, write
 from app.rest.call import Answer, Call, Prefer
 
@@ -155,10 +156,19 @@ async def _alone(entry: dict, place: str, made: set[str], reader: _Reader, perfo
         asked = reader.read(entry, place)
         _independent(asked, made)
         return asked, await perform(asked)
-    except Failure as failure:
-        return asked, respond.failed(failure)
     except Exception as error:
-        return asked, respond.failed(respond.unexpected(error, f"{reader.call.records.caller.request} {place}"))
+        failure = error if isinstance(error, Failure) else respond.unexpected(error, f"{reader.call.records.caller.request} {place}")
+    return asked, respond.failed(await _recorded(failure, entry, reader.call.records))
+
+
+async def _recorded(failure: Failure, entry: dict, records) -> Failure:
+    """The failure, recorded; or that it cannot be."""
+    request = entry.get("request") or {}
+    try:
+        await records.refused(failure, Event("E", "batch"), f"{request.get('method')} {request.get('url')}")
+    except Failure as other:
+        return other
+    return failure
 
 
 def _independent(asked: Call, made: set[str]) -> None:

@@ -191,7 +191,7 @@ class Store(Protocol):
     async def kept(self, journal: str) -> int:
         """The last sequence of `journal` that is here; -1 for none."""
 
-    async def events(self, where: Clause, *, limit: int, after: tuple | None = None, until: int | None = None, ascending: bool = False) -> list[Seen]:
+    async def events(self, where: Clause, *, limit: int, after: tuple | None = None, ascending: bool = False) -> list[Seen]:
         """Events newest first. `where` holds Stamp clauses on columns of Access and Event (`number`, `ordinal` too), and and/or/not."""
 
     async def count_events(self, where: Clause) -> int: ...

@@ -16,7 +16,7 @@ FIELD = {**{c: c for c in ACCESS}, "number": "_id", "ordinal": "ordinal", **{c: 
 HINTS = {"patient": "patient", "entity": "entity", "user": "user", "client": "client", "organization": "organization"}
 
 
-async def find(db, where: Clause, *, limit: int, after: tuple | None, until: int | None, ascending: bool) -> list[Seen]:
+async def find(db, where: Clause, *, limit: int, after: tuple | None, ascending: bool) -> list[Seen]:
     """Events in the order of their time, then record and ordinal; records are taken in that order, batch by batch."""
     sign, op = (1, "$gte") if ascending else (-1, "$lte")
     holds = condition(where)
@@ -24,8 +24,7 @@ async def find(db, where: Clause, *, limit: int, after: tuple | None, until: int
     seen: list[Seen] = []
     start = after
     while len(seen) < limit:
-        bound = every([possible(where), {"_id": {"$lte": until}} if until is not None else {}, {"at": {op: start[0]}} if start else {},
-                       _from(start, op, sign) if start else {}])
+        bound = every([possible(where), {"at": {op: start[0]}} if start else {}, _from(start, op, sign) if start else {}])
         found = await db.accesses.find(bound, {"_id": 1, "at": 1}).sort(order[:2]).limit(clauses.BATCH).hint(hint(where)).to_list()
         stages = [{"$match": {"_id": {"$in": [d["_id"] for d in found]}}}, {"$unwind": {"path": "$events", "includeArrayIndex": "ordinal"}},
                   {"$match": every([holds, past(order, after) if after else {}])},

@@ -152,8 +152,8 @@ class MongoStore:
     # the log
 
     @told
-    async def events(self, where: Clause, *, limit: int, after: tuple | None = None, until: int | None = None, ascending: bool = False) -> list[Seen]:
-        return await events.find(self.db, where, limit=limit, after=tuple(after) if after else None, until=until, ascending=ascending)
+    async def events(self, where: Clause, *, limit: int, after: tuple | None = None, ascending: bool = False) -> list[Seen]:
+        return await events.find(self.db, where, limit=limit, after=tuple(after) if after else None, ascending=ascending)
 
     @told
     async def count_events(self, where: Clause) -> int:
@@ -180,7 +180,7 @@ class MongoStore:
         try:
             await self.db.accesses.insert_many([collections.record(a) for a in accesses], ordered=False)
         except BulkWriteError as error:
-            if any(e.get("code") != 11000 for e in error.details["writeErrors"]):
+            if error.details["writeConcernErrors"] or any(e.get("code") != 11000 for e in error.details["writeErrors"]):
                 raise
 
     # writes

@@ -10,7 +10,7 @@ from app.store.sqlite.clauses import FALSE, TRUE, Compiler, Sql, join
 ACCESS = ("journal", "sequence", "at", "outcome", "organization", "client", "user", "agent_name", "address", "site", "policy", "purpose", "request", "type")
 EVENT = ("action", "subtype", "entity", "version", "patient")
 _VALUES = attrgetter(*ACCESS)
-_INSERT = f"insert or ignore into access ({','.join(ACCESS)},plain) values ({','.join('?' * len(ACCESS))},?)"
+_INSERT = f"insert into access ({','.join(ACCESS)},plain) values ({','.join('?' * len(ACCESS))},?) on conflict (journal, sequence) do nothing"
 COLUMNS = {**{c: f"a.{c}" for c in ACCESS}, "number": "a.number", "ordinal": "v.ordinal", **{c: f"v.{c}" for c in EVENT}, "at": "v.at"}
 
 
@@ -28,14 +28,12 @@ def put(con, access: Access) -> None:
             (access.number, i, access.at, e.action, e.subtype, e.entity, e.version, e.patient) for i, e in enumerate(access.events)])
 
 
-def find(con, names, where: Clause, limit: int, after: tuple | None, until: int | None, ascending: bool) -> list[Seen]:
+def find(con, names, where: Clause, limit: int, after: tuple | None, ascending: bool) -> list[Seen]:
     """Events in the order of their time, then record and ordinal."""
     parts = [condition(where)]
     sign, desc = (">", "") if ascending else ("<", " desc")
     if after is not None:
         parts.append(Sql(f"v.at{sign}=? and (v.at,v.access,v.ordinal){sign}(?,?,?)", (after[0], *after)))
-    if until is not None:
-        parts.append(Sql("a.number<=?", (until,)))
     holds = join(" and ", parts, TRUE)
     rows = con.execute(f"select v.at, a.number, v.ordinal from {source(where)} where {holds.text} order by v.at{desc}, v.access{desc}, v.ordinal{desc} limit ?",
                        (*holds.args, limit)).fetchall()

@@ -135,8 +135,8 @@ class SqliteStore:
 
     # events of the log
 
-    async def events(self, where, *, limit: int, after: tuple | None = None, until: int | None = None, ascending: bool = False) -> list[Seen]:
-        return await self.run(events.find, where, limit, after, until, ascending)
+    async def events(self, where, *, limit: int, after: tuple | None = None, ascending: bool = False) -> list[Seen]:
+        return await self.run(events.find, where, limit, after, ascending)
 
     async def count_events(self, where) -> int:
         return await self.run(events.count, where)
