@@ -492,15 +492,22 @@ class _Span:
         self.since, self.moment, self.count = None, None, world.settings.page
         for name, value in pairs:
             if name == "_since":
-                self.since = date.bounds(value, "instant", world.zone)[0]
+                self.since = _moment(name, value, world)[0]
             elif name == "_at":
-                self.moment = date.bounds(value, "dateTime", world.zone)
+                self.moment = _moment(name, value, world)
             elif name == "_count":
                 if not value.isdecimal() or len(value) > 9:
                     raise errors.Invalid(f"_count is a whole number, not {value!r}.", expression="_count")
-                self.count = max(1, min(int(value), world.settings.page_limit))
+                self.count = min(int(value), world.settings.page_limit)
             elif name not in ("_format", "_pretty", "_summary", "_elements", "_sort"):
                 raise errors.Unsupported(f"History knows _since, _at and _count, not {name!r}.", expression=name)
+
+
+def _moment(name: str, value: str, world: World) -> tuple[int, int]:
+    try:
+        return date.bounds(value, "dateTime", world.zone)
+    except errors.Failure as failure:
+        raise failure.at(name)
 
 
 class _at:

@@ -27,7 +27,7 @@ def elements(resource: dict, names: tuple[str, ...]) -> dict:
     type = resource.get("resourceType")
     if not definitions.is_resource(type):
         return resource
-    wanted = {name.rpartition(".")[2] for name in names if "." not in name or name.startswith(f"{type}.")}
+    wanted = {name.removeprefix(f"{type}.").partition(".")[0] for name in names}
     return _tagged(_only(resource, type, lambda key, element: key in _ALWAYS or element.min > 0 or element.modifier or element.name in wanted or key in wanted))
 
 

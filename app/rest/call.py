@@ -14,6 +14,7 @@ from urllib.parse import urlencode
 
 from app.errors import Invalid, Unsupported
 from app.records import Entry, Records
+from app.search import parameters
 
 GENERAL = frozenset({"_format", "_pretty", "_summary", "_elements"})
 """Parameters of every interaction that returns a resource."""
@@ -81,8 +82,9 @@ class Call:
 
     @cached_property
     def view(self) -> View:
-        """Errors: Invalid for a bad value."""
-        return view(self.pairs)
+        """Errors: Invalid for a bad value, Unsupported for an element that is none."""
+        type = self.target.other or ("" if "*" in self.target.shape else self.target.type)
+        return view(self.pairs, (type,) if type else ())
 
     def criteria(self) -> str:
         """The search text of a conditional interaction. Errors: Invalid where there is none."""
@@ -120,8 +122,8 @@ class Answer:
     text: str = ""
 
 
-def view(pairs: list[tuple[str, str]]) -> View:
-    """What _summary, _elements and _pretty ask for. Errors: Invalid for a bad or repeated one."""
+def view(pairs: list[tuple[str, str]], types: tuple[str, ...] = ()) -> View:
+    """What _summary, _elements and _pretty ask for, of resources of the types (none: any). Errors: Invalid for a bad or repeated one; Unsupported."""
     if not pairs:
         return View()
     given = {name: single(pairs, name) for name in ("_summary", "_elements", "_pretty")}
@@ -133,6 +135,9 @@ def view(pairs: list[tuple[str, str]]) -> View:
     names = tuple(name.strip() for name in elements.split(",") if name.strip())
     if names and summary != "false":
         raise Invalid("_summary and _elements cannot be asked for together.", expression="_elements")
+    for name in names:
+        if not parameters.has_element(types, name):
+            raise Unsupported(f"There is no element {name!r}.", expression="_elements")
     return View("" if summary == "false" else summary, names, pretty == "true")
 
 

@@ -97,7 +97,13 @@ async def search(call: Call) -> Answer:
     kept = [pair for pair in call.pairs if pair[0] in ("_format", "_pretty")]
     links = _links(call, page.next, [("_cursor", cursor), *kept] if cursor else list(page.search.understood), kept if page.next else [])
     entries = [*(_found(call, e, "match", view) for e in page.entries), *(_found(call, e, "include", view) for e in page.included), *_notes(page.search, explained == "true")]
-    return Answer(json=bundle.bundle("searchset", entries, total=page.total, links=links))
+    return Answer(json=bundle.bundle("searchset", entries, total=page.total, links=links), headers=_handled(call))
+
+
+def _handled(call: Call) -> dict[str, str]:
+    """The preference that decided what became of unknown parameters (RFC 7240)."""
+    handling = [told for told in call.prefer.applied if told.startswith("handling=")]
+    return {"Preference-Applied": handling[-1]} if handling else {}
 
 
 def _found(call: Call, entry: Entry, mode: str, view: View) -> bytes:

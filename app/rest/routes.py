@@ -98,6 +98,7 @@ async def _done(request: Request, target: Target, headers: dict[str, str], recor
         call.body = await body.read(request.stream(), headers.get("content-length"), headers.get("content-encoding"), limit)
         if target.shape.endswith("s"):
             call.pairs = [*pairs, *_form(call)]
+            media = _media(headers, target, call.pairs)
     return await respond.response(await interactions.perform(call), call, media)
 
 

@@ -130,8 +130,11 @@ def members(name: str) -> dict[str, tuple[str, ...]]:
 
 
 def has_element(types: tuple[str, ...], name: str) -> bool:
-    """Whether any of the types (all, where none is given) has an element of that name at its top, or what it begins with up to a point."""
-    first = name.partition(".")[0]
+    """Whether any of the types (all, where none is given) has an element of that name at its top, or what it begins with up to a point.
+    The name may begin with its type (`Patient.name`)."""
+    first, _, rest = name.partition(".")
+    if rest and first in TYPES:
+        return has_element((first,), rest)
     return any(first in (element.name, key) for type in types or TYPES for key, element in definitions.elements(type).items())
 
 

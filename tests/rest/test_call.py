@@ -62,5 +62,5 @@ def test_an_empty_entity_tag_is_refused(header):
 
 def test_a_view_is_what_is_asked():
     assert call.view([]).plain and call.view([("_summary", "false"), ("_pretty", "false"), ("_elements", "")]).plain
-    assert call.view([("_elements", "a, b,,c")]).elements == ("a", "b", "c")
+    assert call.view([("_elements", "name, id,,text")]).elements == ("name", "id", "text")
     assert call.view([("_summary", "text")]).summary == "text" and call.view([("_pretty", "true")]).pretty

@@ -1,7 +1,7 @@
 """history of a resource, a type, the system. http://hl7.org/fhir/R4/http.html#history"""
 import pytest
 
-from tests.rest.conftest import patient
+from tests.rest.conftest import issue, patient
 
 
 async def three(client):
@@ -116,3 +116,16 @@ async def test_head_of_a_history(client):
     await three(client)
     head = await client.head("Patient/a/_history")
     assert head.status_code == 200 and head.content == b"" and int(head.headers["content-length"]) > 100
+
+
+async def test_a_page_of_no_versions_has_none(client):
+    await client.put("Patient/a", json=patient(id="a"))
+    page = (await client.get("Patient/a/_history?_count=0")).json()
+    assert "entry" not in page and [link["relation"] for link in page["link"]] == ["self"]
+
+
+@pytest.mark.parametrize("name", ["_since", "_at"])
+async def test_a_bad_moment_is_told_by_its_parameter(client, name):
+    await client.put("Patient/a", json=patient(id="a"))
+    answer = await client.get(f"Patient/a/_history?{name}=yesterday")
+    assert answer.status_code == 400 and issue(answer)["expression"] == [name]

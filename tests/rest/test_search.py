@@ -159,3 +159,32 @@ async def test_too_many_parameters_are_refused(client):
 async def test_a_search_of_an_unknown_type_is_404(client):
     assert (await client.get("Nothing?_id=a")).status_code == 404
     assert (await client.post("Nothing/_search", content="_id=a", headers=FORM)).status_code == 404
+
+
+@pytest.mark.parametrize("form, status, media", [("_format=xml", 406, "application/fhir+json"), ("_format=application/json", 200, "application/json"), ("_format=json&_pretty=true", 200, "application/fhir+json")])
+async def test_a_form_says_the_format_as_an_address_does(client, form, status, media):
+    answer = await client.post("Patient/_search", content=form, headers={"Content-Type": "application/x-www-form-urlencoded"})
+    assert answer.status_code == status and answer.headers["content-type"] == f"{media}; charset=utf-8"
+    assert (b"\n" in answer.content) == ("_pretty" in form)
+
+
+async def test_the_handling_that_was_applied_is_told(client):
+    assert (await client.get("Patient?colour=red", headers={"Prefer": "handling=lenient"})).headers["preference-applied"] == "handling=lenient"
+    assert "preference-applied" not in (await client.get("Patient")).headers
+
+
+@pytest.mark.parametrize("names", ["name", "Patient.name", "name.family", "Patient.name.family", "name,id"])
+async def test_elements_are_named_at_their_top_with_or_without_their_type(client, names):
+    await client.put("Patient/a", json=patient(id="a", gender="male", name=[{"family": "x"}]))
+    for found in ((await client.get(f"Patient?_elements={names}")).json()["entry"][0]["resource"], (await client.get(f"Patient/a?_elements={names}")).json()):
+        assert set(found) == {"resourceType", "id", "meta", "name"}
+
+
+@pytest.mark.parametrize("address, status", [("Patient/a?_elements=colour", 400), ("Patient/a?_elements=status", 400), ("Patient/a?_elements=Observation.status", 200), ("Patient/a/_history?_elements=colour", 400),
+                                             ("Patient/a/Observation?_elements=status", 200), ("Patient/a/*?_elements=status", 200), ("_history?_elements=status", 200), ("metadata?_elements=rest", 200)])
+async def test_an_element_that_is_none_is_refused_everywhere(client, address, status):
+    await client.put("Patient/a", json=patient(id="a"))
+    answer = await client.get(address)
+    assert answer.status_code == status
+    if status == 400:
+        assert issue(answer)["code"] == "not-supported" and issue(answer)["expression"] == ["_elements"]
