@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
@@ -25,6 +26,7 @@ from app.store.base import Entry, Event, Found, Store
 
 __all__ = ["Change", "Done", "Page", "Records", "World"]
 
+_VERSION = re.compile(r"[1-9][0-9]{0,14}")
 LOG = "AuditEvent"
 NOT_LOG = Not(Stamp((Compare("type", "eq", LOG),)))
 INCLUDED = 1000
@@ -90,7 +92,7 @@ class Records:
             raise errors.Absent(f"{type}/{id} is not known here.")
         if version is None:
             return current
-        entry = await self.store.get(type, id, version=int(version)) if version.isdecimal() and len(version) < 16 else None
+        entry = await self.store.get(type, id, version=int(version)) if _VERSION.fullmatch(version) else None
         if entry is None or not await self._sees(entry):
             raise errors.Absent(f"{type}/{id}/_history/{version} is not known here.")
         return entry
@@ -322,6 +324,8 @@ class Records:
         """A condition that finds nothing."""
         if change.method == "create":
             return replace(change, id=new_id()), None
+        if change.if_match and change.method != "patch":
+            raise errors.VersionMismatch(f"If-Match names version {', '.join(change.if_match)}, but {change.type}?{change.condition} matches nothing.")
         if change.method == "update":
             named = change.resource.get("id")
             if named and await self._alive(tx, change.type, named):
@@ -350,8 +354,10 @@ class Records:
     async def _matches(self, tx, type: str, condition: str, limit: int) -> list[Found]:
         """What a condition finds, of what the caller may see. Errors: Invalid where it says nothing that selects."""
         pairs = parse.pairs(condition)
+        if results := sorted({name.partition(":")[0] for name, _ in pairs} & parse.RESULTS.keys()):
+            raise errors.Invalid(f"A condition only selects: {', '.join(results)} has no place in {condition!r}.", expression=results[0])
         search = parse.parse((type,), pairs, parse.Context(self.world.zone, self.caller.base, tx.now, True))
-        if search.query.where == ALL or search.includes:
+        if search.query.where == ALL:
             raise errors.Invalid(f"The condition {condition!r} selects nothing in particular.")
         return await tx.search(policy.restrict(search.query, self.scope), limit=limit)
 

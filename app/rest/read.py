@@ -7,7 +7,7 @@ from __future__ import annotations
 from email.utils import parsedate_to_datetime
 from urllib.parse import quote, urlencode
 
-from app.errors import Deleted, Invalid, Issue, outcome
+from app.errors import Deleted, Invalid, Issue, VersionMismatch, outcome
 from app.fhir import bundle, definitions, json
 from app.records import Entry
 from app.rest import binary, respond
@@ -34,6 +34,9 @@ def _one(call: Call, entry: Entry) -> Answer:
         raise Invalid("_summary=count counts what a search found; it says nothing of one resource.", expression="_summary")
     if entry.deleted or entry.text is None:
         raise Deleted(f"{entry.ref} was deleted.", headers={"ETag": tag(entry)})
+    wanted = versions(call.headers.get("if-match"))
+    if wanted and not {"*", str(entry.version)} & set(wanted):
+        raise VersionMismatch(f"If-Match names version {', '.join(wanted)}, but this is version {entry.version}.")
     headers = {"ETag": tag(entry), "Last-Modified": modified(entry), "Content-Location": located(entry, call.base)}
     if _known(call, entry):
         return Answer(304, headers=headers)

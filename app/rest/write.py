@@ -7,7 +7,7 @@ from __future__ import annotations
 import re
 
 from app.errors import Invalid, Malformed, Unsupported
-from app.fhir import json, patch as patches
+from app.fhir import json, patch as patches, validate
 from app.records import Change, Done
 from app.rest import binary, body, negotiation
 from app.rest.call import Answer, Call, located, modified, tag, versions
@@ -42,13 +42,21 @@ def update(call: Call) -> Change:
 
 
 def patch(call: Call) -> Change:
+    _only_updates(call)
     return Change("patch", call.target.type, **_which(call), patch=_patch(call), if_match=versions(call.headers.get("if-match")))
 
 
 def delete(call: Call) -> Change:
     """One resource by id, or all that the address's search parameters find."""
+    _only_updates(call)
     which = _which(call)
     return Change("delete", call.target.type, **which, many="condition" in which, if_match=versions(call.headers.get("if-match")))
+
+
+def _only_updates(call: Call) -> None:
+    """Errors: Unsupported for If-None-Match, which says nothing of a change to what is there."""
+    if "if-none-match" in call.headers:
+        raise Unsupported(f"If-None-Match goes with reads and updates, not with {call.method}.")
 
 
 CHANGES = {"POST": create, "PUT": update, "PATCH": patch, "DELETE": delete}
@@ -105,6 +113,9 @@ def _json_patch(operations):
 def _fhirpath_patch(parameters: dict):
     if parameters.get("resourceType") != "Parameters":
         raise Invalid("A patch is a Parameters resource (FHIRPath Patch) or a JSON Patch.", expression="resourceType")
+    issues = validate.validate(parameters)
+    if issues:
+        raise Invalid(issues=issues)
     return lambda resource: patches.fhirpath_patch(resource, parameters)
 
 

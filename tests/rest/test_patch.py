@@ -144,3 +144,15 @@ async def test_a_narrative_that_says_more_than_the_data_is_patched_with_them(cli
     await client.put("Patient/a", json=patient(id="a", gender="male", **told("prefers mornings", "additional")))
     answer = await client.patch("Patient/a", json=[{"op": "replace", "path": "/gender", "value": "female"}], headers={"Content-Type": "application/json-patch+json"})
     assert answer.status_code == 422 and issue(answer)["expression"] == ["Patient.text"]
+
+
+async def test_if_none_match_says_nothing_of_a_patch_or_delete(client):
+    await client.put("Patient/a", json=patient(id="a"))
+    for answer in (await client.patch("Patient/a", json=[], headers={"Content-Type": "application/json-patch+json", "If-None-Match": "*"}), await client.delete("Patient/a", headers={"If-None-Match": "*"})):
+        assert answer.status_code == 400 and "If-None-Match" in issue(answer)["diagnostics"]
+
+
+async def test_the_parameters_of_a_patch_are_validated(client):
+    await client.put("Patient/a", json=patient(id="a"))
+    answer = await client.patch("Patient/a", json={"resourceType": "Parameters", "parameters": []})
+    assert answer.status_code == 400 and issue(answer)["expression"] == ["Parameters.parameters"]

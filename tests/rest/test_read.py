@@ -147,3 +147,15 @@ async def test_pretty_prints_and_changes_nothing(client):
 async def test_a_trailing_slash_is_nothing(client):
     await client.put("Patient/a", json=patient(id="a"))
     assert (await client.get("Patient/a/")).status_code == 200
+
+
+@pytest.mark.parametrize("version", ["01", "١", "1.0", "+1"])
+async def test_a_version_is_named_as_it_was_given(client, version):
+    await client.put("Patient/a", json=patient(id="a"))
+    assert (await client.get(f"Patient/a/_history/{version}")).status_code == 404
+
+
+async def test_a_read_minds_if_match(client):
+    await client.put("Patient/a", json=patient(id="a"))
+    assert (await client.get("Patient/a", headers={"If-Match": 'W/"1"'})).status_code == 200
+    assert (await client.get("Patient/a", headers={"If-Match": 'W/"2"'})).status_code == 412

@@ -139,3 +139,21 @@ async def test_a_condition_with_chinese_and_signs_is_read_as_written(client):
     name = [{"family": "王&李=a+b c"}]
     assert (await client.put("Patient", params={"family:exact": "王&李=a+b c"}, json=patient(name=name))).status_code == 201
     assert (await client.put("Patient", params={"family:exact": "王&李=a+b c"}, json=patient(name=name, gender="male"))).status_code == 200
+
+
+@pytest.mark.parametrize("more", [{}, {"id": "b"}])
+async def test_a_conditional_update_with_if_match_creates_nothing(client, more):
+    answer = await client.put("Patient?identifier=9", json=patient(**more), headers={"If-Match": 'W/"1"'})
+    assert answer.status_code == 412 and (await client.get("Patient")).json()["total"] == 0
+
+
+@pytest.mark.parametrize("name", ["_count=1", "_sort=_id", "_include=Patient:organization", "_summary=true", "_total=none"])
+async def test_a_condition_only_selects(client, name):
+    """One who deletes with _count=1 means one; all that match would go."""
+    for id in "ab":
+        await client.put(f"Patient/{id}", json=patient(id=id, gender="male"))
+    made = [await client.delete(f"Patient?gender=male&{name}")] if name != "_summary=true" else []
+    made += [await client.post("Patient", json=patient(), headers={"If-None-Exist": f"gender=other&{name}"})]
+    for answer in made:
+        assert answer.status_code == 400 and issue(answer)["expression"] == [name.partition("=")[0]]
+    assert (await client.get("Patient")).json()["total"] == 2
