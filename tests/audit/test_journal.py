@@ -33,10 +33,11 @@ def slots(folder) -> set[tuple[str, int]]:
 
 
 class Disk:
-    """Files that fail as they are told: `write` and `sync` say what each call raises or does; `calls` is what happened in order."""
+    """Files that fail as they are told: `write` and `sync` say what each call raises or does; `calls` is what happened in order, `synced` how much of each path is durable."""
 
     def __init__(self):
         self.calls: list[str] = []
+        self.synced: dict[str, int] = {}
         self.write = self.sync = lambda: None
 
     def open(self, path):
@@ -47,6 +48,7 @@ class Disk:
         self.calls.append("sync")
         self.sync()
         os.fdatasync(descriptor)
+        self.synced[os.readlink(f"/proc/self/fd/{descriptor}").removesuffix(".new")] = os.fstat(descriptor).st_size
 
     def journal(self, folder, **more) -> Journal:
         return Journal(str(folder), "site", opener=self.open, sync=self.fdatasync, **more)
