@@ -135,15 +135,14 @@ class Journal:
         fcntl.flock(self._file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
 
     def _publish(self) -> None:
-        """The file's name, durable too."""
+        """The file's name, durable too; before the first of this process that of the folder, which may be new."""
         path = self._path.removesuffix(NEW)
+        if self._previous == START:
+            with contextlib.suppress(PermissionError):  # what may not be read was there before
+                _durable(os.path.dirname(os.path.abspath(self.folder)))
         os.rename(self._path, path)
         self._path = path
-        folder = os.open(self.folder, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        _durable(self.folder)
 
     # the end of a file
 
@@ -163,6 +162,15 @@ class Journal:
         self._carried += [record.again(access, outcome="8", reason=f"Answered 503: it could not be recorded ({error}).") for access in batch[:max(room, 0)]]
         self._lost += max(len(batch) - max(room, 0), 0)
         self._leave()
+
+
+def _durable(folder: str) -> None:
+    """The names in a folder. Errors: OSError."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _write(file, data: bytes) -> None:

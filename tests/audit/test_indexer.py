@@ -201,6 +201,86 @@ async def test_a_store_that_keeps_nothing_now_loses_nothing(store, folder):
     assert len(await kept(store)) == 4
 
 
+async def test_a_fault_that_nobody_thought_of_does_not_stop_the_moving(store, folder, caplog, monkeypatch):
+    monkeypatch.setattr(indexing, "TURN", 0.01)
+    await orphan(folder, 3)
+
+    class Odd:
+        """A store that fails once as no store should."""
+        kept, turns = store.kept, 0
+
+        async def keep(self, accesses):
+            self.turns += 1
+            if self.turns == 1:
+                raise KeyError("odd")
+            await store.keep(accesses)
+
+    running = asyncio.create_task(Indexer(str(folder), Odd()).run())
+    while journals(folder):
+        await asyncio.sleep(0.01)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    assert len(await kept(store)) == 4 and "cannot be moved" in caplog.text
+
+
+async def test_a_query_does_not_wait_for_ever_for_a_process_that_keeps_the_lock(store, folder, monkeypatch):
+    monkeypatch.setattr(indexing, "PATIENCE", 0.05)
+    folder.mkdir()
+    with open(folder / "indexer.lock", "wb") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        with pytest.raises(errors.Unavailable, match="does not come to an end"):
+            await Indexer(str(folder), store).catch_up()
+    await Indexer(str(folder), store).catch_up()
+
+
+MOVER = """
+import asyncio, os, signal, sys
+from app.audit.indexer import Indexer
+from app.store.sqlite import SqliteStore
+
+async def main():
+    store = await SqliteStore.open(sys.argv[2])
+    if sys.argv[3:]:
+        setattr(os, sys.argv[3], lambda *a: os.kill(os.getpid(), signal.SIGKILL))
+    await Indexer(sys.argv[1], store).once()
+    await store.close()
+asyncio.run(main())
+"""
+
+
+def move(folder, tmp_path, *dying: str) -> int:
+    """Another process moves the journals, and is killed where it calls the function of os that `dying` names."""
+    return subprocess.run([sys.executable, "-c", MOVER, str(folder), str(tmp_path / "store.db"), *dying], cwd=ROOT).returncode
+
+
+async def test_an_indexer_killed_between_its_transaction_and_the_removal_doubles_nothing(store, folder, tmp_path):
+    path, _ = await orphan(folder, 5)
+    assert move(folder, tmp_path, "unlink") == -signal.SIGKILL
+    assert os.path.exists(path) and len(await kept(store)) == 6
+    await Indexer(str(folder), store).once()
+    assert journals(folder) == [] and len(await kept(store)) == 6
+
+
+async def test_an_indexer_killed_before_it_puts_a_damaged_file_aside_says_so_again_and_doubles_nothing(store, folder, tmp_path, caplog):
+    path, data = await orphan(folder, 5)
+    broken = bytearray(data)
+    broken[len(data) // 2] ^= 1
+    open(path, "wb").write(broken)
+    assert move(folder, tmp_path, "rename") == -signal.SIGKILL
+    await Indexer(str(folder), store).once()
+    assert journals(folder) == [os.path.basename(path) + ".damaged"] and len(await kept(store)) == 5 and "damaged" in caplog.text
+
+
+async def test_a_query_sees_what_another_process_moved_since_this_turn_of_the_event_loop_began_to_read(store, folder, tmp_path):
+    journal, indexer = Journal(str(folder), "site"), Indexer(str(folder), store)
+    access = await journal.write(made())
+    await store.newest()  # opens this turn's snapshot
+    assert move(folder, tmp_path) == 0
+    await indexer.catch_up()
+    assert await store.access(access.journal, access.sequence) is not None
+    await journal.close()
+
+
 async def test_large_backlogs_are_moved_in_several_transactions(store, folder, monkeypatch):
     monkeypatch.setattr(indexing, "TOGETHER", 7)
     await orphan(folder, 30)

@@ -198,6 +198,48 @@ async def test_what_an_outage_leaves_undelivered_is_bounded_and_the_rest_is_coun
     assert len(rest) == CARRIED + 1 and "5 more accesses were answered 503" in record.fields(opening.payload)["q"]
 
 
+@pytest.mark.parametrize("step", ["open", "rename", "mkdir"])
+async def test_a_disk_too_full_to_begin_a_journal_refuses_and_recovers(tmp_path, monkeypatch, step):
+    disk, folder = Disk(), tmp_path / "journals"
+    journal = disk.journal(folder)
+    full = failing(errno.ENOSPC)
+    with monkeypatch.context() as patch:
+        if step == "open":
+            journal._opener = lambda path: full()
+        else:
+            patch.setattr(os, {"rename": "rename", "mkdir": "makedirs"}[step], lambda *a, **more: full())
+        for at in range(3):
+            await refused(journal.write(made(at=at)))
+        assert not folder.exists() or list(folder.iterdir()) == []
+    journal._opener = disk.open
+    after = await journal.write(made(at=3))
+    await journal.close()
+    assert [record.decode(f.payload).at for f in frames(folder)][1:] == [0, 1, 2, 3] and after.sequence == 4
+
+
+async def test_a_name_that_may_not_be_durable_refuses_and_the_next_journal_says_all_again(tmp_path, monkeypatch):
+    disk, fsync = Disk(), os.fsync
+    journal = disk.journal(tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", lambda descriptor: failing(errno.EIO)())
+        await refused(journal.write(made(at=1)))
+    assert os.fsync is fsync
+    after = await journal.write(made(at=2))
+    await journal.close()
+    assert [record.decode(f.payload).at for f in frames(tmp_path) if f.journal == after.journal][1:] == [1, 2]
+
+
+async def test_the_name_of_a_folder_that_is_new_is_durable_too(tmp_path, monkeypatch):
+    folders, fsync = [], os.fsync
+    monkeypatch.setattr(os, "fsync", lambda descriptor: (folders.append(os.readlink(f"/proc/self/fd/{descriptor}")), fsync(descriptor)))
+    journal = Journal(str(tmp_path / "journals"), "site", segment=1)
+    await journal.write(made())
+    assert folders == [str(tmp_path), str(tmp_path / "journals")]
+    await journal.write(made())
+    await journal.close()
+    assert folders == [str(tmp_path), *[str(tmp_path / "journals")] * 2]
+
+
 async def test_a_folder_that_cannot_be_written_refuses(tmp_path):
     (tmp_path / "file").write_text("")
     journal = Journal(str(tmp_path / "file" / "folder"), "site")
