@@ -42,8 +42,8 @@ def compiled() -> bytes:
     content = {
         "types": types,
         "parameters": sorted(filter(None, map(parameter, found["SearchParameter"])), key=lambda p: p["url"]),
-        "compartments": {c["code"]: {r["code"]: r["param"] for r in c["resource"] if r.get("param")} for c in found["CompartmentDefinition"] if c["url"].startswith("http://hl7.org/fhir/CompartmentDefinition/")},
-        "operations": [operation(o) for o in sorted(found["OperationDefinition"], key=lambda o: o["url"])],
+        "compartments": {c["code"]: {r["code"]: r["param"] for r in c["resource"] if r.get("param")} for c in found["CompartmentDefinition"] if not c["url"].endswith("/example")},
+        "operations": [operation(o) for o in sorted(found["OperationDefinition"], key=lambda o: o["url"]) if not o["url"].endswith("/example")],
         "codes": {url: codes for url in required if (codes := expand(url, sets, systems)) is not None},
     }
     text = json.dumps(content, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
@@ -90,7 +90,7 @@ def _type(type: dict, path: str) -> str:
 
 def parameter(found: dict) -> dict | None:
     """A base search parameter; those of profiles and examples are left out."""
-    if not found["url"].startswith("http://hl7.org/fhir/SearchParameter/") or found["url"].endswith(("-example", "example-extension", "example-reference")) or not found.get("base"):
+    if not found["url"].startswith("http://hl7.org/fhir/SearchParameter/") or found["url"].endswith(("-example", "/example", "example-extension", "example-reference")) or not found.get("base"):
         return None
     kept = {key: found[key] for key in ("url", "code", "base", "type", "expression", "target", "description") if key in found}
     if found.get("component"):

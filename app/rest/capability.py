@@ -64,12 +64,14 @@ def statement(interactions, never, *, chosen_ids: bool, enforced: bool, limit: i
     codes = [row.code for row in interactions]
     rest = {
         "mode": "server",
-        "documentation": f"Unknown parameters, modifiers and elements are refused; Prefer: handling=lenient ignores unknown search parameters. A transaction takes {limit} entries.",
+        "documentation": f"Unknown parameters, modifiers and elements are refused; Prefer: handling=lenient ignores unknown search parameters. A transaction takes {limit} entries. "
+                         "A resource is kept as it was sent; its id where it is created, versionId, lastUpdated and the custodian's tag are the server's to say. "
+                         "If-Match is minded wherever it is sent and required nowhere. A patch that changes data but not their generated narrative drops the narrative.",
         "security": {"cors": True, "description": "TLS is the matter of the proxy in front. Until clients have keys only an open server on loopback serves."},
         "resource": [_resource(type, codes, never.get(type, ()), chosen_ids, enforced) for type in definitions.ENDPOINT_TYPES],
         "interaction": [{"code": code} for code in SYSTEM_CODES if code in codes],
         "searchParam": [_param(p) for p in _common()],
-        "compartment": [f"http://hl7.org/fhir/CompartmentDefinition/{name.lower()}" for name in definitions.COMPARTMENTS],
+        "compartment": [f"http://hl7.org/fhir/CompartmentDefinition/{name[0].lower()}{name[1:]}" for name in definitions.COMPARTMENTS],
     }
     if OPERATIONS:
         rest["operation"] = [{"name": name, "definition": definitions.operations()[name].url} for name in OPERATIONS]

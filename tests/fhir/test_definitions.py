@@ -50,6 +50,11 @@ def test_search_parameters_have_their_types(type, code, kind):
     assert d.parameters(type)[code].type == kind
 
 
+def test_examples_of_the_package_are_no_definitions():
+    assert len(d.compartment("Device")) == 32 and d.compartment("Device")["Observation"] == ("subject", "device")
+    assert d.parameters("Patient")["_id"].url == "http://hl7.org/fhir/SearchParameter/Resource-id"
+
+
 def test_the_patient_compartment_names_its_parameters():
     assert d.compartment("Patient")["Observation"] == ("subject", "performer") and "Medication" not in d.compartment("Patient")
     assert d.COMPARTMENTS == ("Device", "Encounter", "Patient", "Practitioner", "RelatedPerson")

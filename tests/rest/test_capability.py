@@ -67,6 +67,11 @@ def test_it_is_valid_and_says_what_this_server_is(statement):
     assert statement["implementation"]["url"] == "http://test/fhir"
 
 
+def test_no_example_stands_for_a_parameter(statement):
+    urls = {param["definition"] for each in rest(statement)["resource"] for param in each["searchParam"] if "definition" in param}
+    assert "http://hl7.org/fhir/SearchParameter/Resource-id" in urls and not any("example" in url for url in urls)
+
+
 def test_it_lists_every_type_of_r4_but_parameters(statement):
     types = [r["type"] for r in rest(statement)["resource"]]
     assert sorted(types) == sorted(definitions.ENDPOINT_TYPES) and len(types) == 145 and "Parameters" not in types
@@ -86,6 +91,7 @@ def test_a_binary_is_said_not_to_be_patched(statement):
 def test_the_system_and_compartments_are_said(statement):
     assert {i["code"] for i in rest(statement)["interaction"]} == {"transaction", "batch", "search-system", "history-system"}
     assert len(rest(statement)["compartment"]) == 5 and "http://hl7.org/fhir/CompartmentDefinition/patient" in rest(statement)["compartment"]
+    assert "http://hl7.org/fhir/CompartmentDefinition/relatedPerson" in rest(statement)["compartment"]
 
 
 async def test_every_interaction_that_is_said_of_a_type_is_done(client, statement):
