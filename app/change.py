@@ -5,12 +5,11 @@ import hashlib
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from typing import NamedTuple
 
 from app import errors
 from app.caller import Caller
-from app.fhir import json, narrative, validate
+from app.fhir import bundle, json, narrative, validate
 from app.search import index, stamp
 from app.search.query import ALL, Row
 from app.search.types import date
@@ -88,11 +87,6 @@ def valid(resource: dict) -> None:
 
 def new_id() -> str:
     return str(uuid.uuid4())
-
-
-def instant(at: int) -> str:
-    """Microseconds UTC as a FHIR instant with milliseconds."""
-    return datetime.fromtimestamp(at / 1e6, timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.") + f"{at // 1000 % 1000:03d}Z"
 
 
 class Writer:
@@ -201,7 +195,7 @@ def indexed(resource: dict, custodian: str, guard: str, zone: str, base: str) ->
 def _with_meta(resource: dict, custodian: str, version: int, updated: int) -> dict:
     """The resource as stored: version, time and custodian are the server's to say, the rest of meta is the client's."""
     meta = dict(resource.get("meta") or {})
-    meta["versionId"], meta["lastUpdated"] = str(version), instant(updated)
+    meta["versionId"], meta["lastUpdated"] = str(version), bundle.instant(updated)
     if custodian:
         mine = {"system": CUSTODIAN, "code": custodian}
         tags = [t for t in meta.get("tag") or () if t.get("system") != CUSTODIAN]

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime, timezone
+from functools import lru_cache
 
 from app.fhir import json
 
@@ -32,4 +33,9 @@ def entry(*, url: str = "", text: bytes | None = None, search: dict | None = Non
 
 def instant(at: int) -> str:
     """Microseconds UTC as a FHIR instant with milliseconds."""
-    return datetime.fromtimestamp(at // 1_000_000, timezone.utc).strftime("%Y-%m-%dT%H:%M:%S") + f".{at // 1000 % 1000:03d}Z"
+    return f"{_second(at // 1_000_000)}.{at // 1000 % 1000:03d}Z"
+
+
+@lru_cache(10_000)
+def _second(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, timezone.utc).strftime("%Y-%m-%dT%H:%M:%S")

@@ -36,7 +36,7 @@ class Tx:
     async def write(self, entry: Entry, rows, facts=()) -> None:
         made = self.names.made
         type = made(entry.type)
-        before = self.con.execute(f"select number from entry where type=? and id=? and version<? and died={ALIVE}", (type, entry.id, entry.version)).fetchone()
+        before = None if entry.version == 1 else self.con.execute(f"select number from entry where type=? and id=? and version<? and died={ALIVE}", (type, entry.id, entry.version)).fetchone()
         if before is not None:
             self.con.execute("update entry set died=? where number=?", (self.number, before[0]))
             self.con.execute("delete from fact where source=?", before)

@@ -21,6 +21,8 @@ def conjuncts(clause: Clause) -> tuple[Clause, ...]:
 def select(con: sqlite3.Connection, compiler: Compiler, query: Query, columns: str, limit: int, after: tuple | None) -> list[tuple]:
     """The first `limit` rows `(columns..., place...)` after the place `after`."""
     driver = fewest(con, compiler, query)
+    if driver is not None and not query.sort:
+        return _few(con, compiler, query, columns, limit, after, driver)
     if driver is not None or len(query.sort) > 1:
         return _sorted(con, compiler, query, columns, limit, after, driver)
     if query.sort and query.sort[0].param:
@@ -68,6 +70,13 @@ def _value(compiler: Compiler, key: Key) -> Sql:
     param = compiler.intern(key.param)
     rows = join(" and ", [Sql("k.entry=e.number"), Sql("k.param=?", (param if param is not None else -1,)), *(compiler.compare(c, "+k") for c in key.compares)], TRUE)
     return Sql(f"(select {'max' if key.descending else 'min'}(k.{key.column}) from row k where {rows.text})", rows.args)
+
+
+def _few(con, compiler, query, columns, limit, after, driver) -> list[tuple]:
+    """The matches of a driver, newest first: SQLite goes down its numbers, sorts nothing and stops at the limit."""
+    bound = Sql("e.number<?", (after[-1],)) if after else TRUE
+    where = join(" and ", [Sql(f"e.number in ({driver.text})", driver.args), compiler.of(query.types, query.where, "e"), bound], TRUE)
+    return con.execute(f"select {columns}, e.number from entry e not indexed where {where.text} order by e.number desc limit ?", (*where.args, limit)).fetchall()
 
 
 def _sorted(con, compiler, query, columns, limit, after, driver) -> list[tuple]:

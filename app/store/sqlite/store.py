@@ -152,8 +152,10 @@ class SqliteStore:
 
     async def keep(self, accesses: list[Access]) -> None:
         async def work(tx):
-            for access in accesses:
+            for step, access in enumerate(accesses):
                 events.put(tx.con, access)
+                if step % 50 == 49:
+                    await asyncio.sleep(0)
         await self._commits.commit(work)
 
     # writes
