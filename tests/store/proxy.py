@@ -9,11 +9,13 @@ class Proxy:
     """Between a client and the server of a mongodb url. `url` is the client's; `open` False refuses new connections.
 
     cut_on: bytes in what the client sends at which its connection is cut, before or (`late`) after they reach the server; each cut is counted.
+    hold: seconds by which all that the client sends comes late.
     """
 
     def __init__(self, url: str):
         self._there = urlsplit(url)
         self.open, self.cut_on, self.late, self.cuts, self.most = True, b"", False, 0, 1
+        self.hold = 0.0
         self._writers: set[asyncio.StreamWriter] = set()
 
     async def __aenter__(self) -> "Proxy":
@@ -51,6 +53,8 @@ class Proxy:
                 if hit and not self.late:
                     self.cuts += 1
                     return
+                if watched and self.hold:
+                    await asyncio.sleep(self.hold)
                 writer.write(data)
                 await writer.drain()
                 if hit:

@@ -171,17 +171,27 @@ class MongoStore:
 
     @told
     async def keep(self, accesses: list[Access]) -> None:
-        if not accesses:
-            return
-        for access in accesses:
-            access.number = self.numbers.next()
-            if not access.journal:
-                access.journal, access.sequence = "log", access.number
-        try:
-            await self.db.accesses.insert_many([collections.record(a) for a in accesses], ordered=False)
-        except BulkWriteError as error:
-            if error.details["writeConcernErrors"] or any(e.get("code") != 11000 for e in error.details["writeErrors"]):
-                raise
+        while accesses:
+            for access in accesses:
+                access.number = self.numbers.next()
+                if not access.journal:
+                    access.journal, access.sequence = "log", access.number
+            try:
+                await self.db.accesses.insert_many([collections.record(a) for a in accesses], ordered=False)
+                return
+            except BulkWriteError as error:
+                failed = error.details["writeErrors"]
+                if error.details["writeConcernErrors"] or any(e.get("code") != 11000 for e in failed):
+                    raise
+                accesses = await self._absent([accesses[e["index"]] for e in failed])
+
+    async def _absent(self, accesses: list[Access]) -> list[Access]:
+        """Those that are not here: another process came to their numbers first."""
+        slots = {(a.journal, a.sequence) for a in accesses}
+        found = await self.db.accesses.find({"journal": {"$in": sorted({j for j, _ in slots})}, "sequence": {"$in": sorted({s for _, s in slots})}},
+                                            {"journal": 1, "sequence": 1}).hint("slot").to_list()
+        slots -= {(d["journal"], d["sequence"]) for d in found}
+        return [a for a in accesses if (a.journal, a.sequence) in slots]
 
     # writes
 
