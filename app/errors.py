@@ -58,12 +58,20 @@ class Failure(Exception):
         super().__init__(text or self.issues[0].text)
 
     def at(self, expression: str) -> "Failure":
-        """The same failure, told from further out: `expression` is put before each issue's own (a bundle entry, say)."""
-        self.issues = tuple(Issue(i.severity, i.code, i.text, f"{expression}.{i.expression}" if i.expression else expression) for i in self.issues)
+        """The same failure, told from further out: `expression` (a bundle entry, say) is put before each issue's own; a resource's own path
+        (`Patient.name`) becomes that of the entry's resource."""
+        self.issues = tuple(Issue(i.severity, i.code, i.text, _below(expression, i.expression)) for i in self.issues)
         return self
 
     def outcome(self) -> dict:
         return outcome(self.issues)
+
+
+def _below(outer: str, inner: str) -> str:
+    first, _, rest = inner.partition(".")
+    if first[:1].isupper():
+        return f"{outer}.resource.{rest}" if rest else f"{outer}.resource"
+    return f"{outer}.{inner}" if inner and first[:1] != "[" else outer + inner
 
 
 def outcome(issues) -> dict:

@@ -29,6 +29,8 @@ __all__ = ["Change", "Done", "Page", "Records", "World"]
 _VERSION = re.compile(r"[1-9][0-9]{0,14}")
 LOG = "AuditEvent"
 NOT_LOG = Not(Stamp((Compare("type", "eq", LOG),)))
+ISSUES = 200
+"""Issues after which no more changes of a commit are judged."""
 INCLUDED = 1000
 """Resources that includes may add to a page; what would bring more makes fewer matches on it."""
 ROUNDS = 10
@@ -194,17 +196,25 @@ class Records:
         limit = min(self.world.settings.bundle_limit, self.store.entries_limit)
         if len(changes) > limit:
             raise errors.TooLarge(f"One transaction takes {limit} changes, not {len(changes)}.")
+        issues: list[errors.Issue] = []
         for step, change in enumerate(changes):
-            with _at(change):
-                check(change)
+            try:
+                with _at(change):
+                    check(change)
+            except errors.Invalid as failure:
+                issues += failure.issues
+            if len(issues) > ISSUES:
+                break
             if step % 50 == 49:
                 await asyncio.sleep(0)
+        if issues:
+            raise errors.Invalid(issues=issues)
 
     async def _apply(self, tx, changes: list[Change], also) -> list[Done]:
         """The commit itself; it may run again, so it leaves the changes as they are."""
         writer = self._writer(tx)
         targets, done = await self._targets(tx, changes)
-        links = Links({name: ref for c, t in zip(changes, targets) if c.url and t.id for name, ref in links_of(c.url, f"{t.type}/{t.id}").items()}, self._finder(tx))
+        links = Links({name: ref for c, t in zip(changes, targets) if c.url and t.id and c.method != "delete" for name, ref in links_of(c.url, f"{t.type}/{t.id}").items()}, self._finder(tx))
         links.versions = {f"{t.type}/{t.id}": 1 for step, t in enumerate(targets) if t.method == "create" and step not in done}
         links.versions |= {d.entry.ref: d.entry.version for d in done.values() if d.entry is not None}
         waiting: dict[int, set[str]] = {}

@@ -102,7 +102,10 @@ class _Reader:
             raise Invalid("Each entry of a batch or transaction needs a request.", expression="request")
         method, url = request.get("method"), request.get("url", "")
         path, _, query = self._relative(url).partition("?")
-        where = self.target(unquote(path))
+        address = unquote(path)
+        if "\0" in address or "\ufffd" in address:
+            raise Invalid("The address is not UTF-8, or holds the NUL character.", expression="request.url")
+        where = self.target(address)
         if where.shape == "" and method == "POST":
             raise Invalid("A batch or transaction inside another is not done: post it by itself.", expression="request.url")
         self.allowed(where, method)

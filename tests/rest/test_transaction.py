@@ -327,3 +327,23 @@ async def test_references_in_a_patch_are_rewritten(client):
         {"name": "type", "valueCode": "add"}, {"name": "path", "valueString": "Patient"}, {"name": "name", "valueString": "managingOrganization"}, {"name": "value", "valueReference": {"reference": A}}]}]}
     told = await done(client, entry("PATCH", "Patient/b", change), entry("POST", "Organization", ORGANIZATION, full=A))
     assert (await client.get("Patient/b")).json()["managingOrganization"]["reference"] == place(told[1])
+
+
+async def test_all_faults_of_all_entries_are_told_at_once(client):
+    answer = await client.post("", json=transaction(entry("POST", "Patient", patient(gender="blue", colour="red")), entry("POST", "Patient", patient()), entry("PUT", "Patient/a", patient(id="a", birthDate="x"))))
+    assert answer.status_code == 400
+    assert [i["expression"][0] for i in answer.json()["issue"]] == ["Bundle.entry[0].resource.gender", "Bundle.entry[0].resource.colour", "Bundle.entry[2].resource.birthDate"]
+    assert await count(client) == 0
+
+
+@pytest.mark.parametrize("order", [1, -1])
+async def test_a_full_url_means_what_is_there_afterwards(client, order):
+    await client.put("Patient/a", json=patient(id="a"))
+    entries = [entry("DELETE", "Patient/a", full=A), entry("POST", "Patient", patient(), full=A), entry("POST", "Observation", observation(A))]
+    told = (await done(client, *entries[::order]))[::order]
+    assert (await client.get(place(told[2]))).json()["subject"]["reference"] == place(told[1])
+
+
+@pytest.mark.parametrize("url", ["Patient/%00", "Patient/%FF", "Patient?name=%00", "Patient?name=%FF"])
+async def test_nul_and_what_is_not_utf8_is_refused_in_an_entry_too(client, url):
+    await refused(client, entry("GET", url))
