@@ -285,6 +285,16 @@ class TestTransaction:
         assert json.loads(done[0].entry.text)["managingOrganization"]["reference"] == f"Organization/{known.id}"
         assert json.loads(done[1].entry.text)["subject"]["reference"] == f"Patient/{done[0].entry.id}"
 
+    @pytest.mark.parametrize("order", [1, -1])
+    async def test_conditions_are_held_after_the_deletes_and_conditional_references_after_all(self, world, order):
+        key = {"identifier": [{"system": "urn:x", "value": "p1"}]}
+        await put(world, operator(), patient("a", **key))
+        changes = [Change("create", "Patient", resource=patient(**key), condition="identifier=urn:x|p1"), Change("delete", "Patient", "a"), Change(
+            "create", "Observation", resource={"resourceType": "Observation", "status": "final", "code": {"text": "x"}, "subject": {"reference": "Patient?identifier=urn:x|p1"}})]
+        made, gone, told = (await Records(world, operator()).commit(changes[::order]))[::order]
+        assert (made.outcome, gone.outcome) == ("created", "deleted") and made.entry.id != "a"
+        assert json.loads(told.entry.text)["subject"]["reference"] == made.entry.ref
+
 
 class TestTheAccessRecord:
     async def events(self, world, pairs=()):
