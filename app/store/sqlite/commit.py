@@ -80,7 +80,7 @@ class Commits:
         self.waiting: list[tuple] = []
         self.task: asyncio.Task | None = None
         self.thread = ThreadPoolExecutor(1, "sqlite-write")
-        self.turn = open(path + ".lock", "w")
+        self.turn, self.next = open(path + ".lock", "w"), open(path + ".next", "w")
 
     async def commit(self, work):
         """Runs work(tx); returns its result when it is durable. What it raises undoes it alone."""
@@ -96,6 +96,7 @@ class Commits:
         self.thread.shutdown(wait=True)
         self.con.close()
         self.turn.close()
+        self.next.close()
 
     async def _empty(self) -> None:
         while self.waiting:
@@ -145,28 +146,22 @@ class Commits:
         return True, result
 
     async def _lock(self) -> None:
-        """Takes this store's write lock: first the file lock, in whose queue writers wait without polling, then SQLite's."""
+        """Takes this store's write lock; where another process has it, a thread waits."""
         try:
-            fcntl.flock(self.turn, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            self.con.execute("begin immediate")
-        except (BlockingIOError, sqlite3.OperationalError):
-            await asyncio.get_running_loop().run_in_executor(self.thread, self._wait_for_lock)
+            self._queue(0)
+        except sqlite3.OperationalError:
+            await asyncio.get_running_loop().run_in_executor(self.thread, self._queue, WAIT)
 
-    def _wait_for_lock(self) -> None:
-        limit = time.monotonic() + WAIT
-        while True:
-            try:
-                fcntl.flock(self.turn, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() > limit:
-                    raise sqlite3.OperationalError("database is locked")
-                time.sleep(0.002)
-        self.con.execute(f"pragma busy_timeout={int(WAIT * 1000)}")
+    def _queue(self, patience: float) -> None:
+        """First the files' locks, then SQLite's. Who waits for the turn holds `next`: so whoever had the turn cannot take it again before."""
+        limit = time.monotonic() + patience
         try:
-            self.con.execute("begin immediate")
+            _take(self.next, limit)
+            _take(self.turn, limit)
         finally:
-            self.con.execute("pragma busy_timeout=0")
+            fcntl.flock(self.next, fcntl.LOCK_UN)
+        self.con.execute(f"pragma busy_timeout={int(patience * 1000)}")
+        self.con.execute("begin immediate")
 
     async def _in_thread(self, statement: str) -> None:
         """Waiting for the disk does not stop the event loop."""
@@ -179,3 +174,14 @@ class Commits:
                 self.con.execute("rollback")
         except sqlite3.Error:
             pass
+
+
+def _take(file, limit: float) -> None:
+    """The lock of a file. Errors: OperationalError where another still has it at the moment `limit`."""
+    while True:
+        try:
+            return fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= limit:
+                raise sqlite3.OperationalError("database is locked") from None
+            time.sleep(0.001)
