@@ -22,6 +22,7 @@ from app.main import open_world
 from app.mapping import feed, rules
 from app.mapping.document import Mistake
 from app.mapping.reject import Reject
+from app.rest.wire import Wire
 from app.settings import Settings, shipped
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -75,7 +76,7 @@ def _serve(store: str, host: str, port: int, workers: int) -> None:
         asyncio.run(_opens(Settings.read(store=store, open=True)))
     os.environ.update(YILIAN_STORE=store, YILIAN_OPEN="yes")
     console.print(f"Serving [bold]{store}[/] at [bold]http://{host}:{port}/fhir[/]  (Ctrl-C stops)")
-    uvicorn.run("app.main:create_app", factory=True, host=host, port=port, workers=workers, loop="uvloop", http="httptools", access_log=False, log_level="warning",
+    uvicorn.run("app.main:create_app", factory=True, host=host, port=port, workers=workers, loop="uvloop", http=Wire, access_log=False, log_level="warning",
                 timeout_graceful_shutdown=30, server_header=False)
 
 

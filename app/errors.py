@@ -15,6 +15,7 @@ Failure                  500 exception
 |- VersionMismatch       412 conflict       If-Match does not name the current version
 |  `- Ambiguous          412 multiple-matches
 |- TooLarge              413 too-long
+|  `- HeadTooLarge       431 too-long
 |- WrongMedia            415 not-supported
 |- Unprocessable         422 processing     well formed, but the rules refuse it
 |- TooMany               429 throttled
@@ -147,6 +148,11 @@ class Ambiguous(VersionMismatch):
 class TooLarge(Failure):
     """The body is too large."""
     status, code = 413, "too-long"
+
+
+class HeadTooLarge(TooLarge):
+    """The headers are too large."""
+    status = 431
 
 
 class WrongMedia(Failure):
