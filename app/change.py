@@ -146,7 +146,7 @@ class Writer:
         self._guard(change, current, None)
         gone = Entry(change.type, change.id, current.version + 1, None, max(self.tx.now, current.updated + 1), current.custodian, current.about, current.many,
                      current.labels, current.date, current.guard, hash=b"", deleted=True, method="DELETE")
-        await self.tx.write(gone, [], [])
+        await self.tx.write(gone, _guarding(gone.guard), [])
         return Done("deleted", gone)
 
     def _match(self, change: Change, current: Entry | None) -> None:
@@ -186,10 +186,12 @@ class Writer:
 
 def indexed(resource: dict, custodian: str, guard: str, zone: str, base: str) -> tuple[list[Row], list[Fact]]:
     """The index rows and facts of a version."""
-    rows = index.rows(resource, zone, base)
-    if guard:
-        rows.append(Row(GUARD, code=guard))
-    return rows, facts.facts(resource, custodian, lambda period: date.bounds(period or {}, "Period", zone))
+    return [*index.rows(resource, zone, base), *_guarding(guard)], facts.facts(resource, custodian, lambda period: date.bounds(period or {}, "Period", zone), base)
+
+
+def _guarding(guard: str) -> list[Row]:
+    """The row by which an entry is decided as another; a delete keeps it."""
+    return [Row(GUARD, code=guard)] if guard else []
 
 
 def _with_meta(resource: dict, custodian: str, version: int, updated: int) -> dict:

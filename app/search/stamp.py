@@ -173,14 +173,14 @@ def _span(type: str):
 
 
 def _guard(resource: dict, base: str) -> str:
-    """A Binary is decided as its security context, a Provenance as its one target here; without one, by custodian alone."""
+    """A Binary is decided as its security context, a Provenance as its one target here; without one, and in the log, by custodian alone."""
     type = resource["resourceType"]
     if type == "Binary":
         named = [resource.get("securityContext")]
     elif type == "Provenance":
         named = resource.get("target") or []
     else:
-        return ""
+        return "-" if type == "AuditEvent" else ""
     refs = {_ref(reference, base) for reference in named}
     return refs.pop() if len(refs) == 1 else "-"
 

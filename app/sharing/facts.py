@@ -1,29 +1,52 @@
 """What each type grants or denies, as fact rows written in the same commit. A fact counts only where its writer holds the right it gives."""
 from __future__ import annotations
 
+from app.fhir import reference
 from app.store.base import Fact
 
 
-def facts(resource: dict, custodian: str, period) -> list[Fact]:
-    """The facts that a resource gives. `period` reads a FHIR Period as (low, high) in microseconds."""
+PRIVACY = "patient-privacy"
+"""The code of Consent.scope whose consents are about records; others agree to a treatment, say."""
+UNJUDGED = ("action", "securityLabel", "purpose", "class", "code", "dataPeriod", "data", "provision")
+"""What narrows a provision and is not judged yet: a permit with any of it gives nothing, a denial stands whole."""
+
+
+def facts(resource: dict, custodian: str, period, base: str) -> list[Fact]:
+    """The facts that a resource gives. `period` reads a FHIR Period as (low, high) in microseconds; `base` is this server's."""
     make = FACTS.get(resource["resourceType"])
-    return make(resource, custodian, period) if make else []
+    return make(resource, custodian, period, base) if make else []
 
 
-def consent(resource: dict, custodian: str, period) -> list[Fact]:
-    """An active privacy consent opens, or closes, its own custodian's records of the patient to the organisations that it names."""
-    if resource.get("status") != "active":
-        return []
+def consent(resource: dict, custodian: str, period, base: str) -> list[Fact]:
+    """An active privacy consent opens, or closes, its own custodian's records of the patient to the organisations that it names.
+
+    A denial that names nobody is for all.
+    """
     provision = resource.get("provision") or {}
+    effect = {"permit": "allow", "deny": "deny"}.get(provision.get("type"))
+    patient = _ref(resource.get("patient"), base)
+    if resource.get("status") != "active" or not _private(resource) or not patient.startswith("Patient/") or effect is None:
+        return []
+    if effect == "allow" and any(provision.get(name) for name in UNJUDGED):
+        return []
     low, high = period(provision.get("period"))
-    patient = (resource.get("patient") or {}).get("reference")
-    return [Fact("allow" if provision.get("type") == "permit" else "deny", grantee, patient, None, custodian, low, high)
-            for grantee in _organizations(provision) if patient and provision.get("type")]
+    grantees = [None] if effect == "deny" and not provision.get("actor") else _organizations(provision, base)
+    return [Fact(effect, grantee, patient, None, custodian, low, high) for grantee in grantees]
 
 
-def _organizations(provision: dict) -> list[str]:
-    references = ((actor.get("reference") or {}).get("reference") or "" for actor in provision.get("actor") or ())
-    return [text.split("/", 1)[1] for text in references if text.startswith("Organization/")]
+def _private(resource: dict) -> bool:
+    return any(coding.get("code") == PRIVACY for coding in (resource.get("scope") or {}).get("coding") or ())
+
+
+def _organizations(provision: dict, base: str) -> list[str]:
+    references = (_ref(actor.get("reference"), base) for actor in provision.get("actor") or ())
+    return [ref.split("/")[1] for ref in references if ref.startswith("Organization/")]
+
+
+def _ref(named: dict | None, base: str) -> str:
+    """`Type/id` of a resource of this server, without its version; empty where it is none."""
+    parts = reference.parse((named or {}).get("reference") or "", base)
+    return f"{parts.type}/{parts.id}" if parts.is_local and parts.id else ""
 
 
 FACTS = {"Consent": consent}

@@ -5,7 +5,7 @@ What any of ALLOWS gives, intersected with all of LIMITS, is what a caller may s
 from __future__ import annotations
 
 from app.caller import Caller
-from app.search.query import ALL, NOW, And, Clause, Compare, Granted, Link, Not, Or, Stamp
+from app.search.query import ALL, NOW, And, Clause, Compare, Granted, Link, Not, Or, Stamp, both, either
 
 DIRECTORY = ("Organization", "OrganizationAffiliation", "Location", "HealthcareService", "Practitioner", "PractitionerRole", "Endpoint", "Schedule", "Slot",
              "CodeSystem", "ValueSet", "ConceptMap", "NamingSystem", "StructureDefinition", "SearchParameter", "OperationDefinition", "CapabilityStatement",
@@ -13,7 +13,6 @@ DIRECTORY = ("Organization", "OrganizationAffiliation", "Location", "HealthcareS
 """What an alliance publishes to its members: the registry, and definitions."""
 GUARD = "_guard"
 """Parameter of the index row that names the resource as which an entry is decided."""
-CUSTODIAN_ONLY = "-"
 
 
 def operator(caller: Caller) -> Clause | None:
@@ -27,8 +26,8 @@ def custodian(caller: Caller) -> Clause:
 
 
 def directory(caller: Caller) -> Clause:
-    """Every member reads the alliance's registry and its definitions."""
-    return Stamp((Compare("type", "in", DIRECTORY), Compare("guard", "eq", "")))
+    """Every member reads the alliance's registry and its definitions; not what concerns a patient (whose Schedule it is, say)."""
+    return And((Stamp((Compare("type", "in", DIRECTORY), Compare("guard", "eq", ""))), Not(Stamp((Compare("about", "some"),)))))
 
 
 def granted(caller: Caller) -> Clause:
@@ -39,23 +38,26 @@ def granted(caller: Caller) -> Clause:
     return And((Stamp((Compare("many", "eq", 0), Compare("guard", "eq", ""))), _facts("allow", caller)))
 
 
+def guarded(caller: Caller) -> Clause:
+    """An entry with a guard is decided as the resource that it names; one that names none is for its custodian only."""
+    return Link(GUARD, (), both(either(custodian(caller), directory(caller), granted(caller)), _undenied(caller)))
+
+
 def denied(caller: Caller) -> Clause | None:
     """A denial in force takes away what others gave; not from the custodian itself."""
-    return None if caller.operator else Or((custodian(caller), Not(_facts("deny", caller))))
+    return None if caller.operator else _undenied(caller)
 
 
-def guarded(caller: Caller) -> Clause | None:
-    """An entry with a guard is decided as the resource that it names; one that names none is for its custodian only."""
-    if caller.operator:
-        return None
-    return Or((Stamp((Compare("guard", "eq", ""),)), custodian(caller), Link(GUARD, (), Or(tuple(c for c in (rule(caller) for rule in ALLOWS.values()) if c is not None)))))
+def _undenied(caller: Caller) -> Clause:
+    return Or((custodian(caller), Not(Or((_facts("deny", caller), _facts("deny", None))))))
 
 
-def _facts(effect: str, caller: Caller) -> Clause:
-    """Facts for this organisation, or for any (a denial's), whose time is now."""
-    compares = (Compare("effect", "eq", effect), Compare("grantee", "eq", caller.organization), Compare("low", "le", NOW), Compare("high", "gt", NOW))
+def _facts(effect: str, caller: Caller | None) -> Clause:
+    """Facts for this caller's organisation, or without one those for all, whose time is now."""
+    grantee = Compare("grantee", "eq", caller.organization) if caller else Compare("grantee", "none")
+    compares = (Compare("effect", "eq", effect), grantee, Compare("low", "le", NOW), Compare("high", "gt", NOW))
     return Granted(compares, (("patient", "about"), ("resource", "ref"), ("custodian", "custodian")))
 
 
-ALLOWS = {"operator": operator, "custodian": custodian, "directory": directory, "granted": granted}
-LIMITS = {"denied": denied, "guarded": guarded}
+ALLOWS = {"operator": operator, "custodian": custodian, "directory": directory, "granted": granted, "guarded": guarded}
+LIMITS = {"denied": denied}

@@ -1,0 +1,134 @@
+"""Who may see what, by two hospitals: what a consent opens and closes, what a guard decides, what the directory holds."""
+from __future__ import annotations
+
+import pytest
+
+from app import errors
+from app.fhir import json
+from app.records import Change, Records
+from tests.conftest import hospital
+from tests.test_records import failure_of, patient, put
+
+
+def consent(id="a-c", type="permit", to=("Organization/b",), whose="Patient/a-1", scope="patient-privacy", status="active", **more) -> dict:
+    provision = {"type": type, **more}
+    if to:
+        provision["actor"] = [{"role": {"text": "recipient"}, "reference": {"reference": ref}} for ref in to]
+    return {"resourceType": "Consent", "id": id, "status": status, "patient": {"reference": whose}, "policyRule": {"text": "x"}, "category": [{"text": "privacy"}],
+            "scope": {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/consentscope", "code": scope}]}, "provision": provision}
+
+
+def observation(id="a-o", **more) -> dict:
+    return {"resourceType": "Observation", "id": id, "status": "final", "code": {"text": "x"}, "subject": {"reference": "Patient/a-1"}, **more}
+
+
+async def seen(world, ref: str, by: str = "b") -> bool:
+    """Whether a hospital reads it; its search and history say the same."""
+    records, (type, id) = Records(world, hospital(by)), ref.split("/")
+    found = (await records.search((type,), [("_id", id)])).total == 1
+    assert {e.id for e in (await records.versions(type)).entries if e.id == id} == ({id} if found else set())
+    try:
+        await records.read(type, id)
+    except errors.Absent:
+        assert not found
+        return False
+    assert found
+    return True
+
+
+class TestConsent:
+    @pytest.fixture(autouse=True)
+    async def records_of_a(self, world):
+        await put(world, hospital("a"), patient("a-1"))
+
+    @pytest.mark.parametrize("to, whose", [("http://test/fhir/Organization/b", "Patient/a-1"), ("Organization/b", "http://test/fhir/Patient/a-1"),
+                                           ("Organization/b/_history/1", "Patient/a-1/_history/1")])
+    async def test_it_names_patient_and_organisation_as_references_do(self, world, to, whose):
+        await put(world, hospital("a"), consent(to=[to], whose=whose))
+        assert await seen(world, "Patient/a-1")
+
+    async def test_a_denial_takes_away_what_a_permit_gave(self, world):
+        await put(world, hospital("a"), consent())
+        await put(world, hospital("a"), consent("a-d", "deny", to=["http://test/fhir/Organization/b"]))
+        assert not await seen(world, "Patient/a-1") and await seen(world, "Patient/a-1", by="a")
+
+    async def test_a_denial_that_names_nobody_is_for_all(self, world):
+        await put(world, hospital("a"), consent())
+        await put(world, hospital("a"), consent("a-d", "deny", to=[]))
+        assert not await seen(world, "Patient/a-1") and await seen(world, "Patient/a-1", by="a")
+
+    @pytest.mark.parametrize("more", [{"scope": "treatment"}, {"status": "draft"}, {"purpose": [{"code": "HRESCH"}]}, {"class": [{"code": "DocumentReference"}]},
+                                      {"provision": [{"type": "deny"}]}, {"period": {"end": "2020-01-01"}}])
+    async def test_what_says_less_than_all_of_the_record_to_all_at_that_hospital_opens_nothing(self, world, more):
+        await put(world, hospital("a"), consent(**more))
+        assert not await seen(world, "Patient/a-1")
+
+    async def test_what_concerns_another_patient_too_is_not_opened(self, world):
+        await put(world, hospital("a"), consent())
+        members = [{"entity": {"reference": f"Patient/a-{i}"}} for i in (1, 2)]
+        await put(world, hospital("a"), {"resourceType": "Group", "id": "a-g", "type": "person", "actual": True, "member": members})
+        await put(world, hospital("a"), {"resourceType": "Group", "id": "a-h", "type": "person", "actual": True, "member": members[:1]})
+        assert not await seen(world, "Group/a-g") and await seen(world, "Group/a-h")
+
+    async def test_the_next_page_is_judged_by_the_consents_of_its_own_moment(self, world):
+        await put(world, hospital("a"), consent())
+        for i in range(4):
+            await put(world, hospital("a"), observation(f"a-o{i}"))
+        b = Records(world, hospital("b"))
+        first = await b.search(("Observation",), [("_count", "2")])
+        await put(world, hospital("a"), consent(status="inactive"))
+        page = await b.search(("Observation",), [], cursor=first.next)
+        assert len(first.entries) == 2 and (page.entries, page.next) == ([], None)
+
+    async def test_the_log_that_a_hospital_sent_is_not_opened_with_the_record(self, world):
+        await put(world, hospital("a"), consent())
+        event = {"resourceType": "AuditEvent", "type": {"code": "rest"}, "recorded": "2026-01-01T00:00:00Z", "agent": [{"requestor": True, "who": {"reference": "Patient/a-1"}}],
+                 "source": {"observer": {"display": "x"}}}
+        [done] = await Records(world, hospital("a")).commit([Change("create", "AuditEvent", resource=event)])
+        assert done.entry.about == ("Patient/a-1",)
+        assert (await failure_of(Records(world, hospital("b")).read("AuditEvent", done.entry.id)))[0] is errors.Absent
+
+
+class TestGuards:
+    """A Binary is decided as its security context, a Provenance as its target."""
+
+    def guarded(self, target: str) -> list[dict]:
+        return [{"resourceType": "Binary", "id": "a-b", "contentType": "text/plain", "data": "eA==", "securityContext": {"reference": target}},
+                {"resourceType": "Provenance", "id": "a-p", "target": [{"reference": target}], "recorded": "2026-01-01T00:00:00Z", "agent": [{"who": {"display": "x"}}]}]
+
+    async def test_they_are_seen_by_whom_the_resource_is_seen(self, world):
+        a = hospital("a")
+        for made in (patient("a-1"), observation(), *self.guarded("Observation/a-o")):
+            await put(world, a, made)
+        assert [await seen(world, ref) for ref in ("Observation/a-o", "Binary/a-b", "Provenance/a-p")] == [False] * 3
+        await put(world, a, consent())
+        assert [await seen(world, ref) for ref in ("Observation/a-o", "Binary/a-b", "Provenance/a-p")] == [True] * 3
+        await Records(world, a).commit([Change("delete", "Binary", "a-b")])
+        assert (await failure_of(Records(world, hospital("b")).read("Binary", "a-b")))[0] is errors.Deleted
+        await put(world, a, consent("a-d", "deny"))
+        assert [await seen(world, ref) for ref in ("Observation/a-o", "Provenance/a-p")] == [False] * 2
+        assert (await failure_of(Records(world, hospital("b")).read("Binary", "a-b")))[0] is errors.Absent
+
+    async def test_a_guard_that_is_hidden_missing_or_none_hides_alike(self, world):
+        await put(world, hospital("a"), patient("a-1"))
+        for target in ("Patient/a-1", "Patient/a-9", "http://elsewhere/fhir/Patient/1"):
+            for made in self.guarded(target):
+                await put(world, hospital("a"), made)
+            assert not await seen(world, "Binary/a-b") and not await seen(world, "Provenance/a-p") and await seen(world, "Binary/a-b", by="a")
+
+
+async def test_a_schedule_of_a_patient_is_no_part_of_the_directory(world):
+    made = {"resourceType": "Schedule", "id": "a-s", "actor": [{"reference": "Practitioner/a-dr"}]}
+    await put(world, hospital("a"), made)
+    assert await seen(world, "Schedule/a-s")
+    await put(world, hospital("a"), {**made, "actor": [{"reference": "Patient/a-1"}]})
+    assert not await seen(world, "Schedule/a-s")
+
+
+async def test_contained_and_bundled_parts_concern_their_patients_too(world):
+    a = hospital("a")
+    await put(world, a, consent())
+    await put(world, a, {"resourceType": "Organization", "id": "a-org", "name": "甲院", "contained": [{**observation("o"), "subject": {"reference": "Patient/a-2"}}]})
+    await put(world, a, {"resourceType": "Bundle", "id": "a-bu", "type": "collection", "entry": [{"resource": observation("1")}, {"resource": patient("a-2")}]})
+    assert not await seen(world, "Organization/a-org") and not await seen(world, "Bundle/a-bu")
+    assert json.loads((await Records(world, a).read("Bundle", "a-bu")).text)["id"] == "a-bu"
