@@ -6,12 +6,20 @@ through the index that has it, until the page is full.
 from __future__ import annotations
 
 import sqlite3
+from typing import NamedTuple
 
 from app.search.query import And, Clause, Compare, Has, Key, Query
 from app.store.sqlite.clauses import SINGLE, TRUE, Compiler, Sql, join
 
 FEW = 300
 """A driver with fewer entries than this is run to its end and sorted; it also bounds what counting a driver costs."""
+
+
+class Driver(NamedTuple):
+    """What gives entries, and the clause that is still to be asked of them."""
+
+    source: Sql
+    rest: Clause
 
 
 def conjuncts(clause: Clause) -> tuple[Clause, ...]:
@@ -32,9 +40,16 @@ def select(con: sqlite3.Connection, compiler: Compiler, query: Query, columns: s
 
 def count(con: sqlite3.Connection, compiler: Compiler, query: Query) -> int:
     driver = fewest(con, compiler, query) or _any_source(compiler, query)
-    holds = compiler.of(query.types, query.where, "e")
-    start = f"(select distinct number from ({driver.text})) d cross join entry e on e.number=d.number" if driver else "entry e"
-    return con.execute(f"select count(*) from {start} where {holds.text}", (*(driver.args if driver else ()), *holds.args)).fetchone()[0]
+    start, holds = _start(compiler, query, driver)
+    return con.execute(f"select count(*) from {start.text} where {holds.text}", (*start.args, *holds.args)).fetchone()[0]
+
+
+def _start(compiler: Compiler, query: Query, driver: Driver | None) -> tuple[Sql, Sql]:
+    """Where entries come from, each once, and the condition that they still have to meet."""
+    if driver is None:
+        return Sql("entry e"), compiler.of(query.types, query.where, "e")
+    source, rest = driver
+    return Sql(f"(select distinct number from ({source.text})) d cross join entry e on e.number=d.number", source.args), compiler.of(query.types, rest, "e")
 
 
 def explain(con: sqlite3.Connection, compiler: Compiler, query: Query) -> str:
@@ -44,8 +59,8 @@ def explain(con: sqlite3.Connection, compiler: Compiler, query: Query) -> str:
     return "order: the sort index is followed, all is probed" if query.sort else "newest: entries are followed from the newest, all is probed"
 
 
-def fewest(con: sqlite3.Connection, compiler: Compiler, query: Query) -> Sql | None:
-    """The source of the conjunct that gives the fewest entries, where that is few."""
+def fewest(con: sqlite3.Connection, compiler: Compiler, query: Query) -> Driver | None:
+    """The conjunct that gives the fewest entries, where that is few."""
     best, least = None, FEW
     for clause in conjuncts(query.where):
         source = compiler.source(clause, query.types)
@@ -53,14 +68,22 @@ def fewest(con: sqlite3.Connection, compiler: Compiler, query: Query) -> Sql | N
             continue
         number = con.execute(f"select count(*) from (select 1 from ({source.text}) limit {least})", source.args).fetchone()[0]
         if number < least:
-            best, least = source, number
+            best, least = Driver(source, _rest(query.where, clause)), number
         if number == 0:
             break
     return best
 
 
-def _any_source(compiler: Compiler, query: Query) -> Sql | None:
-    return next(filter(None, (compiler.source(c, query.types) for c in conjuncts(query.where))), None)
+def _any_source(compiler: Compiler, query: Query) -> Driver | None:
+    sources = ((compiler.source(clause, query.types), clause) for clause in conjuncts(query.where))
+    return next((Driver(source, _rest(query.where, clause)) for source, clause in sources if source), None)
+
+
+def _rest(where: Clause, driver: Clause) -> Clause:
+    """A single test gives just the entries that meet it; other sources may give more."""
+    if isinstance(driver, Has) and len(driver.tests) == 1:
+        return And(tuple(clause for clause in conjuncts(where) if clause is not driver))
+    return where
 
 
 def _value(compiler: Compiler, key: Key) -> Sql:
@@ -75,21 +98,20 @@ def _value(compiler: Compiler, key: Key) -> Sql:
 def _few(con, compiler, query, columns, limit, after, driver) -> list[tuple]:
     """The matches of a driver, newest first: SQLite goes down its numbers, sorts nothing and stops at the limit."""
     bound = Sql("e.number<?", (after[-1],)) if after else TRUE
-    where = join(" and ", [Sql(f"e.number in ({driver.text})", driver.args), compiler.of(query.types, query.where, "e"), bound], TRUE)
+    where = join(" and ", [Sql(f"e.number in ({driver.source.text})", driver.source.args), compiler.of(query.types, driver.rest, "e"), bound], TRUE)
     return con.execute(f"select {columns}, e.number from entry e not indexed where {where.text} order by e.number desc limit ?", (*where.args, limit)).fetchall()
 
 
 def _sorted(con, compiler, query, columns, limit, after, driver) -> list[tuple]:
     """All matches of a driver (or of the type) are found and sorted."""
-    holds = compiler.of(query.types, query.where, "e")
+    start, holds = _start(compiler, query, driver)
     values = [_value(compiler, key) for key in query.sort]
-    start = f"(select distinct number from ({driver.text})) d cross join entry e on e.number=d.number" if driver else "entry e"
     inner = "".join(f", {v.text} as k{i}" for i, v in enumerate(values))
-    args = [a for v in values for a in v.args] + list(driver.args if driver else ()) + list(holds.args)
+    args = [a for v in values for a in v.args] + list(start.args) + list(holds.args)
     beyond = _beyond([(f"k{i}", key.descending) for i, key in enumerate(query.sort)], after)
     order = "".join(f"k{i} is null, k{i}{' desc' if key.descending else ''}, " for i, key in enumerate(query.sort))
     places = "".join(f", k{i}" for i in range(len(values)))
-    text = f"select {columns}{places}, e.number from (select e.*{inner} from {start} where {holds.text}) e where {beyond.text} order by {order}e.number desc limit ?"
+    text = f"select {columns}{places}, e.number from (select e.*{inner} from {start.text} where {holds.text}) e where {beyond.text} order by {order}e.number desc limit ?"
     return con.execute(text, (*args, *beyond.args, limit)).fetchall()
 
 
