@@ -1,0 +1,107 @@
+"""R4's invariants: each a FHIRPath expression at an element's path, judged wherever such an element stands.
+
+Most elements have nothing that an invariant speaks of: what it gives on an empty element is computed once, and it is run only where
+one of the properties that it names is there. https://hl7.org/fhir/R4/conformance-rules.html#constraints
+"""
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import NamedTuple
+
+from app.errors import Issue
+from app.fhir import definitions
+from app.fhir.path import BadExpression, Expression, Node, compile
+from app.fhir.path.mentions import mentions
+from app.fhir.path.node import fields
+
+STRUCTURAL = frozenset({"ele-1", "txt-1", "txt-2"})
+"""Judged with the structure: an element has a value or children; a narrative is safe XHTML."""
+
+
+class Rule(NamedTuple):
+    """One invariant of a type or element; `named` holds the JSON properties without any of which it gives `absent`, None where it may give anything."""
+
+    key: str
+    severity: str
+    human: str
+    expression: Expression
+    named: frozenset[str] | None
+    absent: bool
+
+
+class Plan(NamedTuple):
+    """What is judged in an object of a type: its rules, and by JSON property (type of the child, rules of the child's path)."""
+
+    rules: tuple[Rule, ...]
+    children: dict[str, tuple[str, tuple[Rule, ...]]]
+
+
+def check(resource: dict, *, warnings: bool = False) -> list[Issue]:
+    """Issues of the invariants that a resource of right structure breaks; those of best practice only with `warnings`. Errors: TooCostly."""
+    issues: list[Issue] = []
+    _object(Node(resource, resource["resourceType"]), (), warnings, issues)
+    return issues
+
+
+def _object(node: Node, more: tuple[Rule, ...], warnings: bool, issues: list[Issue]) -> None:
+    plan = _plan(node.type)
+    for rule in (*plan.rules, *more) if more else plan.rules:
+        if (rule.named is None or not rule.named.isdisjoint(node.value) or not rule.absent) and (warnings or rule.severity == "error"):
+            _judge(rule, node, issues)
+    children = plan.children
+    for key, item in node.value.items():
+        step = children.get(key)
+        if step is None:
+            continue
+        type, rules = step
+        if item.__class__ is dict:
+            _child(item, type, node, key, None, rules, warnings, issues)
+        elif item.__class__ is list:
+            for index, each in enumerate(item):
+                if each.__class__ is dict:
+                    _child(each, type, node, key, index, rules, warnings, issues)
+
+
+def _child(value: dict, type: str, parent: Node, key: str, index: int | None, rules, warnings: bool, issues: list[Issue]) -> None:
+    name = key.removeprefix("_")
+    if type == "Resource":
+        type = value.get("resourceType", type)
+    else:
+        name = definitions.elements(parent.type)[name].name
+    _object(Node(value, type, parent, key, name, index), rules, warnings, issues)
+
+
+def _judge(rule: Rule, node: Node, issues: list[Issue]) -> None:
+    try:
+        held = rule.expression.holds(node)
+    except BadExpression as error:
+        issues.append(Issue("warning", "exception", f"{rule.key} could not be judged: {error}", node.path))
+        return
+    if held is False:
+        issues.append(Issue(rule.severity, "invariant", f"{rule.key}: {rule.human}", node.path))
+
+
+@lru_cache(None)
+def _plan(type: str) -> Plan:
+    rules = tuple(r for each in reversed(definitions.ancestors(type)) for r in _rules(each, type))
+    children = {}
+    for key, element in definitions.elements(type).items():
+        if definitions.kind(element.type) == "primitive-type":
+            children["_" + key] = ("Element", ())
+        else:
+            children[key] = (element.type, _rules(f"{type}.{element.name}{'[x]' * bool(element.choice)}", element.type))
+    return Plan(rules, children)
+
+
+@lru_cache(None)
+def _rules(path: str, type: str) -> tuple[Rule, ...]:
+    """The rules that stand at a path, for elements of a type."""
+    return tuple(_rule(*said, type) for said in definitions.invariants(path) if said[0] not in STRUCTURAL)
+
+
+def _rule(key: str, severity: str, human: str, text: str, type: str) -> Rule:
+    expression, names = compile(text), mentions(text)
+    if names is None:
+        return Rule(key, severity, human, expression, None, True)
+    named = frozenset(key for name in names for known in fields(type, name) for key in (known, "_" + known))
+    return Rule(key, severity, human, expression, named, expression.holds(Node({}, type)) is not False)

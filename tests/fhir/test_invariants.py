@@ -1,0 +1,130 @@
+"""R4's invariants, broken and kept by hand: https://hl7.org/fhir/R4/ (the Constraints of each page)."""
+from __future__ import annotations
+
+import pytest
+
+from app.fhir import definitions, invariants, json
+from app.fhir.path.mentions import mentions
+
+XHTML = '<div xmlns="http://www.w3.org/1999/xhtml">a</div>'
+DONE = {"resourceType": "Observation", "status": "final", "code": {"coding": [{"system": "urn:s", "code": "a"}], "text": "a"}}
+PLAN = {"resourceType": "Questionnaire", "status": "draft"}
+BROKEN = [
+    ({"resourceType": "Organization"}, "org-1", "Organization"),
+    ({"resourceType": "Organization", "name": "a", "telecom": [{"use": "work"}, {"use": "home"}]}, "org-3", "Organization.telecom[1]"),
+    ({"resourceType": "Organization", "name": "a", "address": [{"use": "home"}]}, "org-2", "Organization.address[0]"),
+    ({"resourceType": "Patient", "contact": [{"name": {"text": "a"}}, {"gender": "female"}]}, "pat-1", "Patient.contact[1]"),
+    ({"resourceType": "Patient", "identifier": [{"period": {"start": "2020-02", "end": "2020-01"}}]}, "per-1", "Patient.identifier[0].period"),
+    ({"resourceType": "Patient", "managingOrganization": {"reference": "#nobody"}}, "ref-1", "Patient.managingOrganization"),
+    ({"resourceType": "Patient", "contained": [{"resourceType": "Organization", "id": "o", "name": "a"}]}, "dom-3", "Patient"),
+    ({"resourceType": "Patient", "managingOrganization": {"reference": "#o"},
+      "contained": [{"resourceType": "Organization", "id": "o", "name": "a", "contained": [{"resourceType": "Basic", "id": "b"}]}]}, "dom-2", "Patient"),
+    ({"resourceType": "Patient", "managingOrganization": {"reference": "#o"},
+      "contained": [{"resourceType": "Organization", "id": "o", "name": "a", "meta": {"versionId": "1"}}]}, "dom-4", "Patient"),
+    ({"resourceType": "Patient", "managingOrganization": {"reference": "#o"}, "contained": [{"resourceType": "Organization", "id": "o"}]}, "org-1", "Patient.contained[0]"),
+    ({"resourceType": "Patient", "extension": [{"url": "urn:e"}]}, "ext-1", "Patient.extension[0]"),
+    ({"resourceType": "Patient", "_birthDate": {"extension": [{"url": "urn:e", "valueString": "a", "extension": [{"url": "urn:f", "valueInteger": 1}]}]}}, "ext-1", "Patient.birthDate.extension[0]"),
+    ({"resourceType": "Patient", "photo": [{"data": "YQ=="}]}, "att-1", "Patient.photo[0]"),
+    ({"resourceType": "Patient", "telecom": [{"value": "555"}]}, "cpt-2", "Patient.telecom[0]"),
+    ({**DONE, "valueString": "a", "dataAbsentReason": {"text": "b"}}, "obs-6", "Observation"),
+    ({**DONE, "valueString": "a", "component": [{"code": {"coding": [{"system": "urn:s", "code": "a"}]}}]}, "obs-7", "Observation"),
+    ({**DONE, "referenceRange": [{"type": {"text": "a"}}]}, "obs-3", "Observation.referenceRange[0]"),
+    ({**DONE, "valueQuantity": {"value": 5, "code": "g"}}, "qty-3", "Observation.value"),
+    ({**DONE, "valueRange": {"low": {"value": 5}, "high": {"value": 4.9}}}, "rng-2", "Observation.value"),
+    ({**DONE, "valueRatio": {"numerator": {"value": 5}}}, "rat-1", "Observation.value"),
+    ({**DONE, "effectiveTiming": {"repeat": {"duration": 5}}}, "tim-1", "Observation.effective.repeat"),
+    ({**DONE, "effectiveTiming": {"repeat": {"period": -1, "periodUnit": "d"}}}, "tim-5", "Observation.effective.repeat"),
+    ({"resourceType": "Condition", "subject": {"display": "a"}, "abatementDateTime": "2020"}, "con-4", "Condition"),
+    ({"resourceType": "Condition", "onsetAge": {"value": -5, "code": "a", "system": "http://unitsofmeasure.org"}, "subject": {"display": "a"}}, "age-1", "Condition.onset"),
+    ({"resourceType": "AllergyIntolerance", "patient": {"display": "a"}}, "ait-1", "AllergyIntolerance"),
+    ({"resourceType": "Appointment", "status": "booked", "start": "2020-01-01T00:00:00Z", "participant": [{"type": [{"text": "a"}], "status": "accepted"}]}, "app-2", "Appointment"),
+    ({"resourceType": "Appointment", "status": "proposed", "participant": [{"status": "accepted"}]}, "app-1", "Appointment.participant[0]"),
+    ({"resourceType": "Bundle", "type": "batch", "total": 1}, "bdl-1", "Bundle"),
+    ({"resourceType": "Bundle", "type": "transaction", "entry": [{"fullUrl": "urn:uuid:1"}]}, "bdl-5", "Bundle.entry[0]"),
+    ({"resourceType": "Bundle", "type": "collection", "entry": [{"fullUrl": "urn:x", "resource": {"resourceType": "Basic", "code": {"text": "a"}}}] * 2}, "bdl-7", "Bundle"),
+    ({"resourceType": "Bundle", "type": "collection", "entry": [{"resource": {"resourceType": "Organization"}}]}, "org-1", "Bundle.entry[0].resource"),
+    ({"resourceType": "Parameters", "parameter": [{"name": "a", "part": [{"name": "b"}]}]}, "inv-1", "Parameters.parameter[0].part[0]"),
+    ({"resourceType": "Task", "status": "draft", "intent": "order", "authoredOn": "2020-01-02", "lastModified": "2020-01-01"}, "inv-1", "Task"),
+    ({"resourceType": "List", "status": "current", "mode": "working", "emptyReason": {"text": "a"}, "entry": [{"item": {"display": "a"}}]}, "lst-1", "List"),
+    ({"resourceType": "Linkage", "item": [{"type": "source", "resource": {"display": "a"}}]}, "lnk-1", "Linkage"),
+    ({**PLAN, "item": [{"linkId": "1", "type": "group", "item": [{"linkId": "1", "type": "string"}]}]}, "que-2", "Questionnaire"),
+    ({**PLAN, "item": [{"linkId": "1", "type": "group"}]}, "que-1", "Questionnaire.item[0]"),
+    ({**PLAN, "item": [{"linkId": "1", "type": "boolean", "enableWhen": [{"question": "2", "operator": "exists", "answerString": "a"}]}]}, "que-7", "Questionnaire.item[0].enableWhen[0]"),
+    ({"resourceType": "CodeSystem", "status": "draft", "content": "complete", "concept": [{"code": "a", "concept": [{"code": "a"}]}]}, "csd-1", "CodeSystem"),
+    ({"resourceType": "ValueSet", "status": "draft", "compose": {"include": [{"concept": [{"code": "a"}]}]}}, "vsd-2", "ValueSet.compose.include[0]"),
+    ({"resourceType": "MolecularSequence", "coordinateSystem": 2}, "msq-3", "MolecularSequence"),
+    ({"resourceType": "RiskAssessment", "status": "final", "subject": {"display": "a"}, "prediction": [{"probabilityDecimal": 100.5}]}, "ras-2", "RiskAssessment.prediction[0]"),
+    ({"resourceType": "RiskAssessment", "status": "final", "subject": {"display": "a"}, "prediction": [{"probabilityRange": {"low": {"value": 1, "code": "1"}}}]}, "ras-1",
+     "RiskAssessment.prediction[0].probability"),
+    ({"resourceType": "MedicationDispense", "status": "completed", "whenPrepared": "2020-01-02", "whenHandedOver": "2020-01-01"}, "mdd-1", "MedicationDispense"),
+]
+KEPT = [
+    DONE, {"resourceType": "Patient"}, {"resourceType": "Organization", "identifier": [{"value": "1"}]},
+    {**DONE, "dataAbsentReason": {"text": "b"}, "component": [{"code": {"coding": [{"system": "urn:s", "code": "a"}]}}]},
+    {**DONE, "valueQuantity": {"value": 5, "code": "g", "system": "http://unitsofmeasure.org"}, "effectivePeriod": {"start": "2020-01", "end": "2020-01"}},
+    {"resourceType": "Patient", "managingOrganization": {"reference": "#o"}, "contained": [{"resourceType": "Organization", "id": "o", "name": "a", "partOf": {"reference": "#o"}}]},
+    {"resourceType": "Patient", "contained": [{"resourceType": "Provenance", "id": "p", "target": [{"reference": "#"}], "recorded": "2020-01-01T00:00:00Z", "agent": [{"who": {"display": "a"}}]}]},
+    {**PLAN, "item": [{"linkId": "1", "type": "group", "item": [{"linkId": "2", "type": "string"}]}]},
+]
+
+
+def read(resource: dict) -> dict:
+    """The resource as it is when it was sent: numbers keep their text."""
+    return json.loads(json.dumps(resource))
+
+
+@pytest.mark.parametrize("resource, key, place", BROKEN, ids=lambda x: x if isinstance(x, str) else None)
+def test_a_broken_invariant_is_named_with_its_place(resource, key, place):
+    found = [(i.text.partition(":")[0], i.expression, i.severity, i.code) for i in invariants.check(read(resource))]
+    assert (key, place, "error", "invariant") in found
+
+
+@pytest.mark.parametrize("resource", KEPT, ids=lambda r: r["resourceType"])
+def test_what_keeps_them_has_no_issue(resource):
+    assert invariants.check(read(resource)) == []
+
+
+def test_best_practice_is_told_where_it_is_asked_for():
+    assert [(i.severity, i.text[:5]) for i in invariants.check(DONE, warnings=True)] == [("warning", "dom-6")]
+    assert invariants.check({**DONE, "text": {"status": "generated", "div": XHTML}}, warnings=True) == []
+    named = {"resourceType": "ValueSet", "status": "draft", "name": "not a name", "text": {"status": "generated", "div": XHTML}}
+    assert [i.text[:5] for i in invariants.check(named, warnings=True)] == ["vsd-0"]
+
+
+def test_every_invariant_of_r4_is_judged_somewhere():
+    """Each has a rule in the plan of some element; those of structure are judged with it."""
+    types = definitions._all()["types"]
+    paths = [path for type in types for path in types[type]["invariants"]]
+    said = {(rule[0], rule[3]) for path in paths for rule in definitions.invariants(path)}
+    planned = {(r.key, r.expression.text) for path in {*types, *paths} for r in _planned(path)}
+    assert {key for key, _ in said - planned} <= invariants.STRUCTURAL
+    assert len({key for key, _ in said}) == 237
+
+
+def _planned(type: str):
+    try:
+        plan = invariants._plan(type)
+    except KeyError:  # an element of another type: its rules stand in its parent's plan
+        return ()
+    return (*plan.rules, *(rule for _, rules in plan.children.values() for rule in rules))
+
+
+@pytest.mark.parametrize("resource", [*(r for r, *_ in BROKEN), *KEPT], ids=lambda r: r["resourceType"])
+def test_what_is_skipped_would_have_given_the_same(resource, monkeypatch):
+    resource = read(resource)
+    found = invariants.check(resource, warnings=True)
+    monkeypatch.setattr(invariants, "mentions", lambda text: None)
+    invariants._plan.cache_clear(), invariants._rules.cache_clear()
+    try:
+        assert invariants.check(resource, warnings=True) == found
+    finally:
+        invariants._plan.cache_clear(), invariants._rules.cache_clear()
+
+
+@pytest.mark.parametrize("text, names", [
+    ("a.exists() or b.empty()", {"a", "b"}), ("Patient.name.where(use = 'x').exists()", {"name"}), ("a.exists(b = %resource.c)", {"a"}), ("a.where(b).select(%resource.c)", {"a"}),
+    ("a.count().select(b)", {"a", "b"}), ("(a | b).where(c)", {"a", "b", "c"}), ("a.combine(b)", {"a", "b"}), ("a[b]", {"a", "b"}), ("a is Quantity implies -b > 1", {"a", "b"}), ("a = %ucum", {"a"}),
+    ("a = %resource.b", None), ("$this.a", None), ("descendants().a", None), ("a.combine(descendants())", None), ("a.exists().select(%resource.c)", None),
+])
+def test_what_an_expression_names(text, names):
+    assert mentions(text) == (None if names is None else frozenset(names))
