@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import os
 import socket
@@ -84,6 +85,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     async def lifespan(app: FastAPI):
         async with open_world(settings) as world:
             app.state.world = world
+            gc.freeze()  # the definitions stay: looking through them again and again stops everybody
             yield
 
     from app.rest.routes import mount
