@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import re
 import time
 from dataclasses import dataclass, field, replace
@@ -18,7 +19,7 @@ from app.links import ROUNDS as LINK_ROUNDS
 from app.links import Links
 from app.links import names as links_of
 from app.search import include, parse
-from app.search.query import ALL, Clause, Compare, Key, Not, Query, Stamp, both
+from app.search.query import ALL, Clause, Compare, Key, Not, Query, Stamp, both, conjuncts
 from app.search.types import date
 from app.settings import Settings
 from app.sharing import policy
@@ -351,8 +352,10 @@ class Records:
         return entry is not None and not entry.deleted and (self.scope == ALL or await tx.meets(entry, self.scope))
 
     async def _claim(self, tx, change: Change) -> None:
-        """What the condition read (nothing), the commit writes: of two that read it at once, one runs again."""
-        await tx.claim("condition", self.caller.organization, f"{change.type}?{change.condition}", tx.now)
+        """What the condition read (nothing), the commit writes, however it is spelt: of two that read it at once, one runs again.
+        It holds nobody up afterwards, on machines whose clocks are behind either."""
+        parts = sorted(map(repr, conjuncts(self._condition(tx, change.type, change.condition).where)))
+        await tx.claim("condition", self.caller.organization, f"{change.type}?{hashlib.sha256(repr(parts).encode()).hexdigest()}", 0)
 
     async def _delete_all(self, tx, change: Change, matches: list[Found]) -> Done:
         if len(matches) >= 1000:
@@ -362,14 +365,18 @@ class Records:
         return Done("deleted", gone[0].entry if gone else None, tuple(g.entry for g in gone))
 
     async def _matches(self, tx, type: str, condition: str, limit: int) -> list[Found]:
-        """What a condition finds, of what the caller may see. Errors: Invalid where it says nothing that selects."""
+        """What a condition finds, of what the caller may see. Errors: as _condition."""
+        return await tx.search(policy.restrict(self._condition(tx, type, condition), self.scope), limit=limit)
+
+    def _condition(self, tx, type: str, condition: str) -> Query:
+        """Errors: Invalid where it says nothing that selects."""
         pairs = parse.pairs(condition)
         if results := sorted({name.partition(":")[0] for name, _ in pairs} & parse.RESULTS.keys()):
             raise errors.Invalid(f"A condition only selects: {', '.join(results)} has no place in {condition!r}.", expression=results[0])
         search = parse.parse((type,), pairs, parse.Context(self.world.zone, self.caller.base, tx.now, True))
         if search.query.where == ALL:
             raise errors.Invalid(f"The condition {condition!r} selects nothing in particular.")
-        return await tx.search(policy.restrict(search.query, self.scope), limit=limit)
+        return search.query
 
     async def _enforce(self, tx, changes: list[Change], done: list[Done]) -> None:
         """Each local reference names something that is there and that the caller sees."""
@@ -442,6 +449,8 @@ class _Ask:
         while len(included) > INCLUDED and len(found) > 1:
             found, more = found[:len(found) // 2], True
             included = await self._include([f.entry for f in found])
+        if len(included) > INCLUDED:
+            raise errors.TooCostly(f"One match alone brings more than {INCLUDED} others: search for those, page by page.", expression="_include")
         total = await self._total(len(found), more)
         return Page([f.entry for f in found], included, total, list(found[-1].place) if more and found else None, self.search)
 
@@ -471,8 +480,8 @@ class _Ask:
             seen.update(e.number for e in fresh)
             added += fresh
             if not fresh or len(added) > INCLUDED:
-                break
-        return added
+                return added
+        raise errors.TooCostly(f":iterate finds more after {ROUNDS} rounds: search from there.", expression="_include")
 
     async def _until(self, where: Clause) -> int:
         """The time up to which all pages show the log: their own records come after it, so that an end is reached. Clocks of other machines may be ahead."""

@@ -7,6 +7,7 @@ import hashlib
 import pytest
 
 from app import errors
+from app import records as records_module
 from app.fhir import json
 from app.records import Change, Records
 from app.workflow.guards import JOBS
@@ -231,6 +232,34 @@ class TestClaims:
         ways = [Records(world, operator()).commit([Change("update", "Patient", entry.id, patient(entry.id, name), if_match=("1",))]) for name in "李王"]
         results = await asyncio.gather(*ways, return_exceptions=True)
         assert sorted(getattr(r, "status", 200) for r in results) == [200, 412]
+
+
+    async def test_a_condition_is_one_however_it_is_spelt_and_its_claim_holds_nobody_up(self, sqlite_world):
+        made = patient(identifier=[{"system": "urn:x", "value": "9"}], gender="male")
+        records = Records(sqlite_world, operator())
+        for condition in ("identifier=urn:x|9&gender=male", "gender=male&identifier=urn%3Ax%7C9"):
+            [done] = await records.commit([Change("create", "Patient", resource=made, condition=condition)])
+            assert done.outcome == "created"
+            await records.commit([Change("delete", "Patient", done.entry.id)])
+        assert sqlite_world.store._commits.con.execute("select owner, until from claim").fetchall() == [("operator", 0)]
+
+
+class TestIncludes:
+    async def test_what_one_match_brings_is_never_cut_silently(self, world, monkeypatch):
+        monkeypatch.setattr(records_module, "INCLUDED", 3)
+        await put(world, operator(), patient("p"))
+        for i in range(4):
+            assert len((await Records(world, operator()).search(("Patient",), [("_revinclude", "Observation:subject")])).included) == i
+            await put(world, operator(), {"resourceType": "Observation", "id": f"o{i}", "status": "final", "code": {"text": "x"}, "subject": {"reference": "Patient/p"}})
+        assert (await failure_of(Records(world, operator()).search(("Patient",), [("_revinclude", "Observation:subject")])))[2] == ["too-costly"]
+
+    async def test_a_chain_of_includes_without_end_is_refused(self, world, monkeypatch):
+        monkeypatch.setattr(records_module, "ROUNDS", 3)
+        for i in range(5):
+            await put(world, operator(), {"resourceType": "Organization", "id": f"o{i}", "name": "x", **({"partOf": {"reference": f"Organization/o{i - 1}"}} if i else {})})
+        up = lambda id: Records(world, operator()).search(("Organization",), [("_id", id), ("_include:iterate", "Organization:partof")])
+        assert [e.id for e in (await up("o2")).included] == ["o1", "o0"]
+        assert (await failure_of(up("o4")))[2] == ["too-costly"]
 
 
 class TestPurge:

@@ -1,6 +1,7 @@
 """Maintenance: the index made anew, and the refusal to serve one of another version."""
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 
 import pytest
@@ -50,3 +51,23 @@ async def test_a_purge_is_in_the_log_and_leaves_410(world):
     assert (await failure_of(Records(world, operator()).read("Patient", entry.id, "1")))[1] == 410
     page = await Records(world, operator()).search(("AuditEvent",), [("action", "D"), ("entity", f"Patient/{entry.id}")])
     assert len(page.entries) == 1 and "asked for by the patient".encode() in page.entries[0].text
+
+
+async def test_a_purge_of_what_is_not_there_is_told_as_refused(world):
+    entry = await add(world, operator(), patient())
+    assert not await upkeep.purge(world, operator(), "Patient", entry.id, 1, "asked for by the patient")
+    page = await Records(world, operator()).search(("AuditEvent",), [("action", "D"), ("outcome", "4"), ("entity", f"Patient/{entry.id}")])
+    assert len(page.entries) == 1 and (await Records(world, operator()).read("Patient", entry.id, "1")).version == 1
+
+
+async def test_a_reindex_is_in_the_log_and_leaves_alone_what_is_written_meanwhile(world):
+    made = [await add(world, operator(), patient(family=f"家{i}")) for i in range(30)]
+
+    async def write():
+        for entry in made:
+            await put(world, operator(), patient(entry.id, "新"))
+    await asyncio.gather(upkeep.reindex(world, operator()), write())
+    records = Records(world, operator())
+    assert (await records.search(("Patient",), [("family:exact", "新"), ("_total", "accurate")])).total == 30
+    assert (await records.search(("Patient",), [("family", "家"), ("_total", "accurate")])).total == 0
+    assert len((await records.search(("AuditEvent",), [("subtype", "$reindex")])).entries) == 1

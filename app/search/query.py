@@ -165,6 +165,11 @@ def both(*clauses: Clause) -> Clause:
     return parts[0] if len(parts) == 1 else And(parts)
 
 
+def conjuncts(clause: Clause) -> tuple[Clause, ...]:
+    """The clauses that must all hold."""
+    return clause.parts if isinstance(clause, And) else (clause,)
+
+
 def either(*clauses: Clause) -> Clause:
     """The disjunction, without empty layers."""
     parts = tuple(p for c in clauses for p in (c.parts if isinstance(c, Or) else (c,)))

@@ -214,6 +214,6 @@ class Store(Protocol):
         """Takes text and rows of a version that is not current or is a delete; entry and hash stay."""
 
     async def sweep(self, before: int) -> int:
-        """Drops index rows of versions that died before that commit's time (microseconds); returns how many."""
+        """Drops index rows of versions that died before that time (microseconds), and claims that ended before it; returns how many rows."""
 
     async def close(self) -> None: ...

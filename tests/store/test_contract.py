@@ -301,6 +301,13 @@ async def test_a_claim_is_taken_over_once_expired(store):
     assert not await claim(store, "hold", "o", "k")
 
 
+async def test_a_sweep_takes_ended_claims_and_leaves_those_in_force(store):
+    assert await claim(store, "condition", "o", "ended", until=NOW) and await claim(store, "hold", "o", "held")
+    await store.sweep(NOW + 1)
+    count = await store.db.claims.count_documents({}) if hasattr(store, "db") else store._commits.con.execute("select count(*) from claim").fetchone()[0]
+    assert count == 1 and not await claim(store, "hold", "o", "held")
+
+
 async def test_of_eight_parallel_claims_one_wins(store):
     assert sorted(await asyncio.gather(*(claim(store, "hold", "o", "k") for _ in range(8)))) == [False] * 7 + [True]
 

@@ -240,5 +240,6 @@ class MongoStore:
             await self.db.rows.delete_many({"number": {"$in": numbers}})
             await self.db.entries.update_many({"_id": {"$in": numbers}}, {"$unset": {"rows": "", "due": ""}})
             swept += sum(len(d.get("rows", ())) for d in found + aside)
+        await self.db.claims.delete_many({"until": {"$lt": before}})
         await self.numbers.prune()
         return swept

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sqlite3
 from typing import NamedTuple
 
-from app.search.query import And, Clause, Compare, Has, Key, Query
+from app.search.query import And, Clause, Compare, Has, Key, Query, conjuncts
 from app.store.sqlite.clauses import SINGLE, TRUE, Compiler, Sql, join
 
 FEW = 300
@@ -20,10 +20,6 @@ class Driver(NamedTuple):
 
     source: Sql
     rest: Clause
-
-
-def conjuncts(clause: Clause) -> tuple[Clause, ...]:
-    return clause.parts if isinstance(clause, And) else (clause,)
 
 
 def select(con: sqlite3.Connection, compiler: Compiler, query: Query, columns: str, limit: int, after: tuple | None) -> list[tuple]:
