@@ -105,7 +105,7 @@ def _what(event: Event) -> dict:
 
 def _data(access: Access, event: Event, said: dict):
     """The resource; of a conditional interaction that was refused, its condition as description."""
-    yield {**_entity(shapes.OBJECT, shapes.IS_DATA, _what(event)), **({"description": words} if (words := clean(said.get("q", ""))) else {})}
+    yield {**_entity(shapes.OBJECT, shapes.IS_DATA, _what(event)), **_words(said)}
 
 
 def _query(access: Access, event: Event, said: dict):
@@ -117,7 +117,13 @@ def _query(access: Access, event: Event, said: dict):
 
 
 def _journal(access: Access, event: Event, said: dict):
-    yield {**_entity(shapes.OBJECT, shapes.IS_SECURITY, {"identifier": {"value": access.journal}}), **({"description": said["q"]} if said.get("q") else {})}
+    yield {**_entity(shapes.OBJECT, shapes.IS_SECURITY, {"identifier": {"value": access.journal}}), **_words(said)}
+
+
+def _words(said: dict) -> dict:
+    """What was asked, where the shape has no query."""
+    words = clean(said.get("q", ""))
+    return {"description": words} if words else {}
 
 
 SHAPES = {"data": _data, "query": _query, "journal": _journal}

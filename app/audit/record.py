@@ -76,7 +76,7 @@ def _columns(made: dict, plain: bytes) -> Access:
     at, outcome, client, site = _MUST(made)
     get = made.get
     user, token = get("u", ""), get("j")
-    return Access("", 0, at, outcome, get("g", ""), client, user, packed.agent(get("n", ""), user), packed.addresses(get("a", ""), site), site,
+    return Access("", 0, at, outcome, get("g", ""), client, user, packed.agent(user and get("n", ""), user), packed.addresses(get("a", ""), site), site,
                   JTI + token if token else "", get("p", ""), get("r", ""), get("t", "rest"), tuple([Event(*e) for e in made["e"]]), plain)
 
 

@@ -89,7 +89,8 @@ def every(parts: list[dict]) -> dict:
         there = made.setdefault(field, value)
         if there is value:
             continue
-        if not (_operators(there) and _operators(value)) or there.keys() & value.keys():
+        # a $regex stands alone: a compatible server overlooks what stands beside it
+        if not (_operators(there) and _operators(value)) or there.keys() & value.keys() or "$regex" in there.keys() | value.keys():
             return {"$and": parts}
         made[field] = {**there, **value}
     return made
