@@ -13,6 +13,7 @@ from urllib.parse import unquote
 from app.errors import Absent, Deleted, Failure, Invalid, NotAllowed, TooLarge
 from app.fhir import bundle, reference, validate
 from app.records import Event
+from app.records import Change
 from app.rest import body, negotiation, respond, write
 from app.rest.call import Answer, Call, Prefer
 
@@ -193,6 +194,7 @@ async def _transaction(call: Call, entries: list, reader: _Reader, perform: Call
     reads = [c for c in calls if _reads(c)]
     changes = await _paced(_change, writes)
     _once(calls)
+    _alike(changes)
     if writes:
         for asked in reads:
             await _rehearse(asked, writes, perform)
@@ -220,7 +222,17 @@ def _once(calls: list[Call]) -> None:
         named |= dict.fromkeys(names, call.place)
 
 
-def _change(call: Call):
+def _alike(changes: list[Change]) -> None:
+    """Errors: Invalid where creates under one condition differ: which of them is done would be a matter of order."""
+    conditional: dict[tuple[str, str], Change] = {}
+    for change in changes:
+        if change.method == "create" and change.condition is not None:
+            first = conditional.setdefault((change.type, change.condition), change)
+            if first.resource != change.resource:
+                raise Invalid(f"{first.place} and {change.place} would create {change.type}?{change.condition} with different content.", expression=change.place)
+
+
+def _change(call: Call) -> Change:
     try:
         if call.target.operation:
             raise NotAllowed(f"The operation ${call.target.operation} is not done inside a transaction.", expression="request.url")

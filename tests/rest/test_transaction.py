@@ -347,3 +347,8 @@ async def test_a_full_url_means_what_is_there_afterwards(client, order):
 @pytest.mark.parametrize("url", ["Patient/%00", "Patient/%FF", "Patient?name=%00", "Patient?name=%FF"])
 async def test_nul_and_what_is_not_utf8_is_refused_in_an_entry_too(client, url):
     await refused(client, entry("GET", url))
+
+
+async def test_conditional_creates_under_one_condition_are_alike(client):
+    told = await refused(client, entry("POST", "Patient", named("1"), ifNoneExist="identifier=1"), entry("POST", "Patient", named("1", gender="male"), ifNoneExist="?identifier=1"))
+    assert "different content" in told["diagnostics"] and told["expression"] == ["Bundle.entry[1]"]
