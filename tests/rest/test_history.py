@@ -129,3 +129,9 @@ async def test_a_bad_moment_is_told_by_its_parameter(client, name):
     await client.put("Patient/a", json=patient(id="a"))
     answer = await client.get(f"Patient/a/_history?{name}=yesterday")
     assert answer.status_code == 400 and issue(answer)["expression"] == [name]
+
+
+async def test_a_zone_whose_plus_became_a_space_is_told_how_to_write_it(client):
+    await client.put("Patient/a", json=patient(id="a"))
+    assert "%2B" in issue(await client.get("Patient/a/_history?_since=2026-01-01T00:00:00+08:00"))["diagnostics"]
+    assert (await client.get("Patient/a/_history?_since=2026-01-01T00:00:00%2B08:00")).status_code == 200

@@ -39,7 +39,8 @@ def span(text: str, zone: str) -> tuple[int, int]:
     """The range of a date as precise as it is written. Errors: Invalid for a text that is no date."""
     match = _DATE.fullmatch(text) if isinstance(text, str) else None
     if match is None:
-        raise errors.Invalid(f"{text!r} is not a date: YYYY, YYYY-MM, YYYY-MM-DD or YYYY-MM-DDThh:mm[:ss][zone].")
+        hint = " In an address + is written %2B." if " " in str(text) else ""
+        raise errors.Invalid(f"{text!r} is not a date: YYYY, YYYY-MM, YYYY-MM-DD or YYYY-MM-DDThh:mm[:ss][zone].{hint}")
     year, month, day, hour, minute, second, fraction, offset = match.groups()
     try:
         if hour is None:
