@@ -1,11 +1,18 @@
 """The command `yilian`: serve, import, demo, reindex. Exit codes: 0 done, 1 some records were rejected, 2 a bad call, 3 it could not be done."""
 from __future__ import annotations
 
+import signal
+
+# Ctrl-C while the modules load ends the process like any program, without a trace
+_interrupt = signal.signal(signal.SIGINT, signal.SIG_DFL)
+
 import asyncio
 import contextlib
 import logging
 import os
+import shlex
 import socket
+import time
 from pathlib import Path
 from typing import Annotated
 
@@ -29,6 +36,13 @@ app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, pret
 console, problems = Console(), Console(stderr=True)
 Store = Annotated[str, typer.Option(help="sqlite:PATH or mongodb://HOST/NAME", envvar="YILIAN_STORE")]
 DEMO_MAPPING = "jiadingtcm/outpatient-visit"
+LOUD = "OPEN STORE: no keys are asked for. Everyone on this machine reads and writes everything, as the operator organisation."
+REQUESTS = (("Organization", "name:contains=医院", "_count=5"), ("Task", "code=fulfill", "_include=Task:focus", "_include=Task:patient"),
+            ("Encounter", "_has:Condition:encounter:code:text=原发性高血压", "_count=5"), ("AuditEvent", "subtype=update", "_count=3"))
+"""What `demo` offers to try: a type and the parameters of a search."""
+SHOWN, TOLD_EACH = 12, 10
+"""Rejects that are printed; seconds between two lines of progress where there is no terminal."""
+signal.signal(signal.SIGINT, _interrupt)
 
 
 def main() -> None:
@@ -41,9 +55,11 @@ def main() -> None:
 def _told():
     try:
         yield
-    except (Mistake, Reject) as error:
+    except (Mistake, Reject, ValueError) as error:
         _stop(str(error), 2)
-    except (errors.Failure, feed.Busy, OSError, ValueError) as error:
+    except OSError as error:
+        _stop(f"{error.filename}: {error.strerror}." if error.filename and error.strerror else str(error), 3)
+    except (errors.Failure, feed.Busy) as error:
         _stop(str(error), 3)
 
 
@@ -61,7 +77,7 @@ def serve(store: Store = "sqlite:data/yilian.db", host: Annotated[str, typer.Opt
         _stop("Clients have no keys in this version: only an open store serves. Add --open, and everyone on this machine acts as the operator.", 2)
     if not is_loopback(host):
         _stop(f"An open store listens on this machine only; {host} is no loopback address. Use --host 127.0.0.1.", 2)
-    problems.print("OPEN STORE: no keys are asked for. Everyone on this machine reads and writes everything, as the operator organisation.", style="bold yellow")
+    problems.print(LOUD, style="bold yellow", soft_wrap=True)
     _serve(store, host, port, workers)
 
 
@@ -75,7 +91,7 @@ def _serve(store: str, host: str, port: int, workers: int) -> None:
     with _told():
         asyncio.run(_opens(Settings.read(store=store, open=True)))
     os.environ.update(YILIAN_STORE=store, YILIAN_OPEN="yes")
-    console.print(f"Serving [bold]{store}[/] at [bold]http://{host}:{port}/fhir[/]  (Ctrl-C stops)")
+    console.print(f"Serving [bold]{store}[/] at [bold]http://{host}:{port}/fhir[/]  (Ctrl-C stops)", soft_wrap=True)
     uvicorn.run("app.main:create_app", factory=True, host=host, port=port, workers=workers, loop="uvloop", http=Wire, access_log=False, log_level="warning",
                 timeout_graceful_shutdown=30, server_header=False)
 
@@ -98,14 +114,21 @@ def import_(mapping: Annotated[str, typer.Argument(help="a name under mappings/,
         if not path.is_file():
             _stop(f"{path} is no file.", 2)
     with _told():
-        compiled = _mapping(mapping)
-        rejected = 0
+        feed.limit(max_rejects)
+        compiled, code = _mapping(mapping), 0
+        settings = Settings.read(store="sqlite::memory:" if dry_run and not _exists(store) else store, open=True)
         for path in paths:
             folder = out / path.stem if len(paths) > 1 else out
-            done = asyncio.run(_import(Settings.read(store=store, open=True), compiled, path, folder, dry_run, max_rejects, again))
-            rejected += done.rejected
+            done = asyncio.run(_import(settings, compiled, path, folder, dry_run, max_rejects, again))
             _report(done, folder)
-    raise typer.Exit(1 if rejected else 0)
+            code = max(code, 3 if done.stopped else 1 if done.rejected else 0)
+    raise typer.Exit(code)
+
+
+def _exists(store: str) -> bool:
+    """False for an embedded store whose file is not there."""
+    kind, _, path = store.partition(":")
+    return kind != "sqlite" or path == ":memory:" or Path(path).exists()
 
 
 def _mapping(name: str) -> rules.Mapping:
@@ -119,24 +142,58 @@ def _mapping(name: str) -> rules.Mapping:
 
 async def _import(settings: Settings, mapping, path: Path, out: Path, dry: bool, most: str, again: bool):
     async with open_world(settings) as world:
-        with _bar() as bar:
-            task = bar.add_task(path.name, total=path.stat().st_size)
-            return await feed.run(world, mapping, path, out=out, dry=dry, max_rejects=most, again=again,
-                                  progress=lambda done, size, ledger: bar.update(task, completed=done, description=f"{path.name}: {ledger.records:,} records, {ledger.rejected} rejects"))
+        with _progress(path.name, path.stat().st_size) as tell:
+            try:
+                return await feed.run(world, mapping, path, out=out, dry=dry, max_rejects=most, again=again, progress=lambda done, size, ledger: tell(
+                    done, size, f"{path.name}: {ledger.records:,} records, {ledger.rejected:,} rejects"))
+            except Reject as reject:
+                raise Reject(reject.code, f"{reject.message}. {path.name} was not imported: {_advice(reject.code, mapping)}") from None
 
 
-def _bar() -> Progress:
-    return Progress(SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=problems, transient=True)
+def _advice(code: str, mapping: rules.Mapping) -> str:
+    """What to do about a file that is refused as a whole."""
+    if code == "encoding":
+        return f"save it as {mapping.source.encoding}, or name its own encoding under source: in the mapping."
+    return f"the mapping {mapping.name} says under columns: what it expects."
+
+
+@contextlib.contextmanager
+def _progress(text: str, total: int | None = None):
+    """Gives a function (done, total, text) that shows how far it is: a bar on a terminal, else a plain line each ten seconds."""
+    if not problems.is_terminal:
+        yield _plain(time.monotonic())
+        return
+    with Progress(SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=problems, transient=True) as bar:
+        task = bar.add_task(text, total=total)
+        yield lambda done, total, text=None: bar.update(task, completed=done, total=total, **({"description": text} if text else {}))
+
+
+def _plain(last: float):
+    def tell(done: int, total: int | None, text: str = "") -> None:
+        nonlocal last
+        if time.monotonic() - last >= TOLD_EACH:
+            last = time.monotonic()
+            problems.print(text + (f" ({done * 100 // total} %)" if total else ""), highlight=False, markup=False, soft_wrap=True)
+    return tell
 
 
 def _report(done, out: Path) -> None:
-    sums = ", ".join(f"{type} {sum(by.values()):,} ({', '.join(f'{n:,} {how}' for how, n in by.items() if n)})" for type, by in done.resources.items())
-    console.print(f"{done.file}: {done.records:,} records, {done.accepted:,} accepted, {done.rejected:,} rejected in {done.seconds:.1f} s" + (" (done before)" if done.already else ""), highlight=False)
-    console.print(f"  {sums}", highlight=False)
-    for one in done.rejects[:12]:
-        console.print(f"  row {one.row} {one.code} {one.column}: {one.message}", highlight=False, markup=False, style="dim")
+    how = " (done before)" if done.already else " (dry run: nothing written)" if done.dry else f" (went on at row {done.resumed})" if done.resumed else ""
+    _say(f"{done.file}: {done.records:,} records, {done.accepted:,} accepted, {done.rejected:,} rejected in {done.seconds:.1f} s{how}")
+    for type, by in done.resources.items():
+        _say(f"  {type} {sum(by.values()):,} ({', '.join(f'{n:,} {how}' for how, n in by.items() if n)})")
+    for one in done.rejects[:SHOWN]:
+        _say(f"  row {one.row} {one.code}{one.column and ' ' + one.column}: {one.message}", style="dim")
+    if len(done.rejects) > SHOWN:
+        _say(f"  and {len(done.rejects) - SHOWN:,} more")
     if done.rejects:
-        console.print(f"  correct and import {out / 'rejects.csv'} again", highlight=False)
+        _say(f"  correct the rows in {out / 'rejects.csv'} and import that file")
+    if done.stopped:
+        _say("  Stopped: too many rejects. What was accepted so far is stored; run it again with a higher --max-rejects to go on.")
+
+
+def _say(text: str, **style) -> None:
+    console.print(text, highlight=False, markup=False, soft_wrap=True, **style)
 
 
 @app.command()
@@ -146,14 +203,17 @@ def demo(store: Store = "sqlite:data/yilian.db", port: Annotated[int, typer.Opti
     with _told():
         done = asyncio.run(_demonstrate(Settings.read(store=store, open=True), folder))
     _report(done, folder / "report")
-    base = f"http://127.0.0.1:{port}/fhir"
-    console.print("\nFour requests to try:", highlight=False)
-    for line in (f"curl '{base}/Organization?name:contains=医院&_count=5&_pretty=true'", f"curl '{base}/Task?code=fulfill&_include=Task:focus&_include=Task:patient&_pretty=true'",
-                 f"curl '{base}/Encounter?_has:Condition:encounter:code:text=原发性高血压&_count=5&_pretty=true'", f"curl '{base}/AuditEvent?subtype=update&_count=3&_pretty=true'"):
-        console.print("  " + line, highlight=False, markup=False, soft_wrap=True)
-    console.print()
-    problems.print("OPEN STORE: no keys are asked for. Everyone on this machine reads and writes everything, as the operator organisation.", style="bold yellow")
+    _say("\nFour requests to try:")
+    for type, *parameters in REQUESTS:
+        _say(f"  {_curl(f'http://127.0.0.1:{port}/fhir/{type}', parameters)}")
+    _say("")
+    problems.print(LOUD, style="bold yellow", soft_wrap=True)
     _serve(store, "127.0.0.1", port, 1)
+
+
+def _curl(url: str, parameters: list[str]) -> str:
+    """A search for the shell; curl itself writes Chinese as a URL needs it."""
+    return f"curl -G {url} " + " ".join(f"--data-urlencode {shlex.quote(one)}" for one in (*parameters, "_pretty=true"))
 
 
 async def _demonstrate(settings: Settings, folder: Path):
@@ -161,18 +221,19 @@ async def _demonstrate(settings: Settings, folder: Path):
     if not source.exists():
         export.write(source)
     async with open_world(settings) as world:
-        with _bar() as bar:
-            task = bar.add_task("the demonstration alliance", total=None)
-            counts = await alliance.load(world, lambda done, total: bar.update(task, completed=done, total=total))
-            console.print(f"The demonstration alliance: {sum(map(lambda by: sum(by.values()), counts.values())):,} resources of {len(counts)} types, "
-                          f"{sum(by.get('created', 0) for by in counts.values()):,} of them new", highlight=False)
-            task = bar.add_task("a legacy export", total=source.stat().st_size)
-            return await feed.run(world, _mapping(DEMO_MAPPING), source, out=folder / "report", progress=lambda done, size, ledger: bar.update(task, completed=done))
+        with _progress("the demonstration alliance") as tell:
+            counts = await alliance.load(world, lambda done, total: tell(done, total, "the demonstration alliance"))
+        _say(f"The demonstration alliance: {sum(sum(by.values()) for by in counts.values()):,} resources of {len(counts)} types, "
+             f"{sum(by.get('created', 0) for by in counts.values()):,} of them new")
+        with _progress("a legacy export", source.stat().st_size) as tell:
+            return await feed.run(world, _mapping(DEMO_MAPPING), source, out=folder / "report", progress=lambda done, size, ledger: tell(done, size, "a legacy export"))
 
 
 @app.command()
 def reindex(store: Store = "sqlite:data/yilian.db") -> None:
     """Make a store's index anew, as after a change of version. Stop serving it first."""
+    if not _exists(store):
+        _stop(f"There is no store at {store.removeprefix('sqlite:')}; name one with --store.", 2)
     with _told():
         done = asyncio.run(_reindex(Settings.read(store=store, open=True)))
     console.print(f"{done:,} resources indexed.", highlight=False)
@@ -180,7 +241,6 @@ def reindex(store: Store = "sqlite:data/yilian.db") -> None:
 
 async def _reindex(settings: Settings) -> int:
     async with open_world(settings, reindexing=True) as world:
-        with _bar() as bar:
-            task = bar.add_task("indexing", total=None)
+        with _progress("indexing") as tell:
             caller = Caller(settings.organization, "reindex", purpose="HSYSADMIN", operator=True, base=settings.base.rstrip("/") + "/fhir" if settings.base else "")
-            return await upkeep.reindex(world, caller, lambda done: bar.update(task, completed=done, description=f"{done:,} resources indexed"))
+            return await upkeep.reindex(world, caller, lambda done: tell(done, None, f"{done:,} resources indexed"))

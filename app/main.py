@@ -6,6 +6,7 @@ import contextlib
 import gc
 import logging
 import os
+import re
 import socket
 import tempfile
 import time
@@ -22,6 +23,7 @@ from app.store.base import Store
 
 SWEEP = 600
 """Seconds between two sweeps of index rows that no page link can need any more."""
+MONGO = re.compile(r"//[^/?]+/[^/?]+(\?.*)?")
 log = logging.getLogger("yilian")
 
 
@@ -29,9 +31,11 @@ async def open_store(settings: Settings, *, reindexing: bool = False) -> Store:
     """The store that the settings name. Errors: ValueError for a name of no known kind; Unavailable where it cannot be served."""
     kind, _, rest = settings.store.partition(":")
     if kind == "sqlite" and rest:
+        if os.path.isdir(rest):
+            raise ValueError(f"{rest} is a folder; name a file in it, such as sqlite:{os.path.join(rest, 'yilian.db')}.")
         from app.store.sqlite import SqliteStore
         return await SqliteStore.open(rest, zone=settings.zone, reindexing=reindexing)
-    if kind in ("mongodb", "mongodb+srv"):
+    if kind in ("mongodb", "mongodb+srv") and MONGO.fullmatch(rest):
         from app.store.mongo import MongoStore
         return await MongoStore.open(settings.store, zone=settings.zone, without_transactions=settings.without_transactions, reindexing=reindexing)
     raise ValueError(f"A store is sqlite:PATH or mongodb://HOST/NAME, not {settings.store!r}.")

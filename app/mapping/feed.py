@@ -129,7 +129,7 @@ class _Run:
 
     async def all(self, max_rejects: str, progress: Progress | None) -> None:
         """Every chunk that is left, until the end or too many rejects."""
-        too_many = _limit(max_rejects)
+        too_many = limit(max_rejects)
         records = self.reader.records(self.ledger.byte, self.ledger.row)
         while self.ledger.state == "open":
             batch = await self._map(list(islice(records, self.chunk)))
@@ -310,7 +310,7 @@ def _valid(content: dict, made: Made) -> None:
         raise Reject("profile", f"{wrong.expression}: {wrong.text}", "", made.place)
 
 
-def _limit(text: str) -> Callable[[Ledger], bool]:
+def limit(text: str) -> Callable[[Ledger], bool]:
     """`500` or `1%` as a test on a ledger; ValueError for anything else."""
     number = text.removesuffix("%")
     if not text:

@@ -1,0 +1,135 @@
+"""The command `yilian` told wrongly: one sentence that says what to do, the right exit code, and no trace."""
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+
+import pytest
+
+from app.demo import export
+from app.settings import shipped
+
+MAPPING = "jiadingtcm/outpatient-visit"
+
+
+def start(folder, *words: str) -> subprocess.Popen:
+    code = "from app.cli import main; main()"
+    path = str(shipped("profiles").parent)
+    return subprocess.Popen([sys.executable, "-c", code, *words], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                            env={"PYTHONPATH": path, "PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "COLUMNS": "200"})
+
+
+def yilian(folder, *words: str) -> tuple[int, str]:
+    process = start(folder, *words)
+    text, _ = process.communicate(timeout=120)
+    assert "Traceback" not in text, text
+    return process.returncode, text
+
+
+@pytest.fixture
+def port():
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return one.getsockname()[1]
+
+
+@pytest.mark.parametrize("words", [[], ["serve"], ["import"], ["demo"], ["reindex"]], ids=" ".join)
+def test_help_is_everywhere(tmp_path, words):
+    code, text = yilian(tmp_path, *words, "--help")
+    assert code == 0 and "Usage: " in text
+
+
+@pytest.mark.parametrize(("words", "code", "said"), [
+    (["serve"], 2, "Add --open"),
+    (["serve", "--open", "--host", "0.0.0.0"], 2, "Use --host 127.0.0.1"),
+    (["serve", "--open", "--workers", "0"], 2, "--workers"),
+    (["serve", "--open", "--port", "99999"], 2, "--port"),
+    (["serve", "--open", "--store", "foo:bar"], 2, "sqlite:PATH or mongodb://HOST/NAME"),
+    (["serve", "--open", "--store", "mongodb://host"], 2, "sqlite:PATH or mongodb://HOST/NAME"),
+    (["serve", "--open", "--store", "sqlite:."], 2, "name a file in it"),
+    (["serve", "--open", "--store", "sqlite:/proc/none/y.db"], 3, "/proc/none: No such file or directory."),
+    (["serve", "--open", "--store", "mongodb://127.0.0.1:1/yilian"], 3, "cannot be reached"),
+    (["reindex", "--store", "sqlite:none.db"], 2, "There is no store at none.db"),
+    (["import", "nobody/nothing", "cols.csv"], 2, f"there are {MAPPING}"),
+    (["import", MAPPING, "none.csv"], 2, "none.csv is no file."),
+    (["import", MAPPING, "."], 2, ". is no file."),
+    (["import", MAPPING, "empty.csv"], 2, "the file is empty. empty.csv was not imported"),
+    (["import", MAPPING, "cols.csv"], 2, "the header has no column 就诊流水号"),
+    (["import", MAPPING, "utf16.csv"], 2, "save it as gb18030, or name its own encoding"),
+    (["import", MAPPING, "cols.csv", "--max-rejects", "many"], 2, "500 or 1%"),
+    (["import", "bad.yaml", "cols.csv"], 2, "bad.yaml:1: not YAML"),
+])
+def test_a_wrong_call_is_told_in_one_sentence(tmp_path, words, code, said):
+    (tmp_path / "empty.csv").touch()
+    (tmp_path / "cols.csv").write_text("a,b\n1,2\n")
+    (tmp_path / "utf16.csv").write_bytes("就诊流水号\n".encode("utf-16"))
+    (tmp_path / "bad.yaml").write_text("a: [")
+    got, text = yilian(tmp_path, *words)
+    assert got == code and said in text
+    assert not (tmp_path / "none.db").exists()
+
+
+def test_a_port_in_use_is_told(tmp_path, port):
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", port))
+        other.listen()
+        code, text = yilian(tmp_path, "serve", "--open", "--store", "sqlite:s.db", "--port", str(port))
+    assert code == 3 and f"Port {port} is in use" in text
+
+
+def test_a_dry_run_makes_no_store_and_tells_each_reject_or_how_many_more(tmp_path):
+    export.write(tmp_path / "visits.csv")
+    code, text = yilian(tmp_path, "import", MAPPING, "visits.csv", "--dry-run", "--store", "sqlite:s.db")
+    assert code == 1 and "(dry run: nothing written)" in text and not list(tmp_path.glob("s.db*"))
+    assert "\n  row 118 bad-date 出生日期: not a date of the form yyyyMMdd\n" in text and "\n  row 1203 csv-structure: " in text
+    assert re.search(r"\n  and \d more\n  correct the rows in import-report/rejects.csv and import that file\n", text)
+
+
+def test_an_import_that_stops_says_so_and_goes_on_when_it_may(tmp_path):
+    export.write(tmp_path / "visits.csv")
+    call = ["import", MAPPING, "visits.csv", "--store", "sqlite:s.db"]
+    code, text = yilian(tmp_path, *call, "--max-rejects", "5")
+    assert code == 3 and "Stopped: too many rejects." in text
+    code, text = yilian(tmp_path, *call)
+    assert code == 1 and "3,000 records" in text and "went on at row" in text
+    code, text = yilian(tmp_path, *call)
+    assert code == 1 and "(done before)" in text and "created" not in text
+
+
+@pytest.mark.skipif(not shutil.which("curl"), reason="the printed requests are for curl")
+def test_the_demonstration_prints_four_requests_that_find_something_and_stops_cleanly(tmp_path, port):
+    process = start(tmp_path, "demo", "--port", str(port))
+    _until_served(port, process)
+    process.send_signal(signal.SIGINT)
+    text, _ = process.communicate(timeout=60)
+    assert "Traceback" not in text and "5,703 of them new" in text
+    again = start(tmp_path, "demo", "--port", str(port))
+    try:
+        _until_served(port, again)
+        lines = [line.strip() for line in text.splitlines() if line.startswith("  curl ")]
+        assert len(lines) == 4
+        for line in lines:
+            bundle = json.loads(subprocess.run(shlex.split(line) + ["-s"], capture_output=True, check=True).stdout)
+            assert bundle["resourceType"] == "Bundle" and bundle["entry"], line
+    finally:
+        again.send_signal(signal.SIGINT)
+        text, _ = again.communicate(timeout=60)
+    assert ", 0 of them new" in text and "(done before)" in text
+
+
+def _until_served(port: int, process: subprocess.Popen) -> None:
+    while process.poll() is None:
+        try:
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/fhir/metadata", timeout=5).read()
+            return
+        except OSError:
+            time.sleep(0.1)
+    raise AssertionError(process.stdout.read())
