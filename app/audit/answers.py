@@ -167,7 +167,7 @@ ANSWERS: dict[str, tuple[Answer, ...]] = {
     "entity-name": (),
     "entity-role": (_coded(DATA, shapes.IS_DATA), _coded(_OTHER, shapes.IS_DATA), _coded(QUERY, shapes.IS_QUERY), _coded(KNOWN, shapes.IS_PATIENT),
                     _coded(JOURNAL, shapes.IS_SECURITY)),
-    "entity-type": (_coded(REQUEST, shapes.TRANSACTION), _coded(either(DATA, QUERY, JOURNAL), shapes.OBJECT), _coded(KNOWN, shapes.PERSON)),
+    "entity-type": (_coded(REQUEST, shapes.TRANSACTION), _coded(either(DATA, QUERY, JOURNAL), shapes.OBJECT), _coded(_OTHER, shapes.OTHER), _coded(KNOWN, shapes.PERSON)),
     "outcome": (Answer(code=column("outcome"), system="http://hl7.org/fhir/audit-event-outcome"),),
     "patient": (_TOUCHED, Answer(A_PATIENT, _of_patients(_version))),
     "policy": (Answer(some("policy"), column("policy"), None, column("policy")),),

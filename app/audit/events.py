@@ -113,7 +113,7 @@ def _query(access: Access, event: Event, said: dict):
     yield {"type": shapes.OBJECT.render(), "role": shapes.IS_QUERY.render(), "query": b64encode((said.get("q") or "?").encode("utf-8", "replace")).decode(),
            **({"description": said["b"]} if said.get("b") else {})}
     if event.entity and event.entity != event.patient:
-        yield _entity(shapes.OBJECT, shapes.IS_DATA, _what(event))
+        yield _entity(shapes.OTHER, shapes.IS_DATA, _what(event))
 
 
 def _journal(access: Access, event: Event, said: dict):

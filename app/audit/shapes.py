@@ -58,7 +58,8 @@ TYPES = {coding.code: coding for coding in (
     Coding(DCM, "110113", "Security Alert"), Coding(DCM, "110114", "User Authentication"))}
 """Code of Access.type -> what AuditEvent.type says."""
 
-PERSON, OBJECT = Coding(ENTITY, "1", "Person"), Coding(ENTITY, "2", "System Object")
+PERSON, OBJECT, OTHER = Coding(ENTITY, "1", "Person"), Coding(ENTITY, "2", "System Object"), Coding(ENTITY, "4", "Other")
+"""BALP tells an event's entities by these: the query, or the data, is the one System Object."""
 TRANSACTION = Coding(BALP + "CodeSystem/BasicAuditEntityType", "XrequestId")
 IS_PATIENT, IS_DATA, IS_QUERY, IS_SECURITY = (Coding(ROLE, "1", "Patient"), Coding(ROLE, "4", "Domain Resource"), Coding(ROLE, "24", "Query"),
                                               Coding(ROLE, "13", "Security Resource"))

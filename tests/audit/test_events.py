@@ -1,10 +1,13 @@
 """Rendered AuditEvents against IHE BALP 1.1.5 and R4. https://profiles.ihe.net/ITI/BALP/content.html"""
 from __future__ import annotations
 
+import json
+import re
 from base64 import b64decode
 from dataclasses import replace
 
 import pytest
+from fhir.resources.R4B.auditevent import AuditEvent
 
 from app.audit import shapes
 from app.audit.events import parse_id, render
@@ -59,6 +62,55 @@ def test_a_read_has_the_shape_of_the_profile_patient_read():
     assert transaction["type"]["code"] == "XrequestId" and transaction["what"] == {"identifier": {"value": "req-71"}}
     assert (data["type"]["code"], data["role"]["code"], data["what"]) == ("2", "4", {"reference": "ImagingStudy/5/_history/2"})
     assert (patient["type"]["code"], patient["role"]["code"], patient["what"]) == ("1", "1", {"reference": "Patient/9"})
+
+
+CLIENT_AND_SERVER = {"Create": ("110153", "110152"), "Read": ("110152", "110153"), "Update": ("110153", "110152"), "Delete": ("110150", "custodian"), "Query": ("110153", "110152")}
+USERS = {"Create": ("AUT", "INF", "CST"), "Update": ("AUT", "INF", "CST"), "Delete": ("AUT", "INF", "CST"), "Read": ("IRCP",), "Query": ("IRCP",)}
+SAID = {"Create": ("C", {"create"}), "Read": ("R", {"read", "vread"}), "Update": ("U", {"update", "patch"}), "Delete": ("D", {"delete"}), "Query": ("E", {"search", "search-type", "search-system"})}
+
+
+def one(items, code: str) -> dict:
+    """The only one of a slice that a type tells."""
+    found, = [i for i in items if (i["type"].get("coding") or [i["type"]])[0]["code"] == code]
+    return found
+
+
+def conforms(resource: dict) -> None:
+    """Holds the resource against the profile that it claims: the slices of BALP 1.1, each told by the type of its agent or entity."""
+    name = resource["meta"]["profile"][0].removeprefix(BALP)
+    base = name.removeprefix("Patient")
+    action, subtypes = SAID[base]
+    assert (resource["type"]["code"], resource["action"], resource["outcome"]) == ("rest", action, "0") and len(subtypes & {s["code"] for s in resource["subtype"]}) == 1
+    client, server = (one(resource["agent"], code) for code in CLIENT_AND_SERVER[base])
+    assert all(a["who"] and a["network"]["address"] and "media" not in a for a in (client, server))
+    for user in [a for a in resource["agent"] if a["type"]["coding"][0]["code"] in USERS[base]]:
+        assert user["requestor"] is True and user["who"] and "network" not in user and "media" not in user
+    entities = {e["type"]["code"]: e for e in resource["entity"]}
+    if base == "Query":
+        query = one(resource["entity"], "2")
+        assert query["role"]["code"] == "24" and query["query"] and not {"what", "lifecycle", "detail"} & query.keys()
+    else:
+        data = one(resource["entity"], "2")
+        assert data["role"]["code"] in ("4", "3", "20") and data["what"]
+    if name != base:
+        assert re.fullmatch(r"Patient/[A-Za-z0-9.-]+", one(resource["entity"], "1")["what"]["reference"]) and entities["1"]["role"]["code"] == "1"
+    if "XrequestId" in entities:
+        assert entities["XrequestId"]["what"]["identifier"]["value"]
+
+
+@pytest.mark.parametrize("happened", [*ALL_KINDS, Event("E", "search-type", "Practitioner/7"), Event("E", "search-type", "Practitioner/7", 0, "Patient/1"), Event("E", "search-type", "Patient/1", 0, "Patient/2")], ids=str)
+@pytest.mark.parametrize("caller", [DOCTOR, replace(DOCTOR, user="", token="", request="", address=""), system("feed", "")], ids=["doctor", "client", "system"])
+def test_an_event_that_claims_a_profile_of_balp_conforms_to_it(happened, caller):
+    resource = event(happened, caller=caller, query="name=张")
+    assert ("profile" in resource["meta"]) == bool(shapes.KINDS[happened.subtype].profile)
+    if "profile" in resource["meta"]:
+        conforms(resource)
+
+
+@pytest.mark.parametrize("happened", [*ALL_KINDS, Event("E", "$everything", "Patient/1"), Event("E", "journal-open")], ids=str)
+def test_a_second_opinion_takes_each_rendered_event(happened):
+    resource = event(happened, query="name=张&_count=1", reason="Not permitted.", outcome="4", name="李医生", type="110100" if happened.subtype == "journal-open" else "rest")
+    assert json.loads(AuditEvent.model_validate(resource).model_dump_json())["agent"] == resource["agent"]
 
 
 def test_client_and_server_change_roles_between_read_and_write():
