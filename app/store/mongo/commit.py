@@ -208,9 +208,23 @@ class Commits:
         self.client, self.db, self.numbers, self.transactions = client, db, numbers, transactions
         self.turns = asyncio.Semaphore(TOGETHER if transactions else 1)
         self.large = asyncio.Semaphore(LARGE_TOGETHER)
+        self.running: set[asyncio.Task] = set()
 
     async def commit(self, work):
-        """Runs work(tx), again where another commit was in its way; returns its result when it is durable."""
+        """Runs work(tx), again where another commit was in its way; returns its result when it is durable.
+
+        A caller that goes away does not stop it: cut off in the middle, nobody would know whether it landed.
+        """
+        task = asyncio.create_task(self._run(work))
+        self.running.add(task)
+        task.add_done_callback(self.running.discard)
+        return await asyncio.shield(task)
+
+    async def close(self) -> None:
+        """Finishes what was accepted."""
+        await asyncio.gather(*self.running, return_exceptions=True)
+
+    async def _run(self, work):
         token = uuid.uuid4().hex
         async with self.turns:
             for attempt in range(ATTEMPTS):

@@ -110,6 +110,7 @@ class MongoStore:
                                      " (one node will do).") from error
 
     async def close(self) -> None:
+        await self.commits.close()
         await self.client.close()
 
     # reads
