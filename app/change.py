@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from app import errors
 from app.caller import Caller
-from app.fhir import bundle, json, narrative, validate
+from app.fhir import bundle, json, narrative, summary, validate
 from app.search import index, stamp
 from app.search.query import ALL, Row
 from app.search.types import date
@@ -120,6 +120,8 @@ class Writer:
         self._match(change, current if alive else None)
         if current is not None:
             self._may(current)
+        if alive and summary.is_part(resource):
+            raise errors.Unprocessable("This is a part of the resource (its tag says SUBSETTED): as an update it would remove the rest.", expression=f"{change.type}.meta.tag")
         return await self._store(change, current, {**resource, "id": change.id}, created=not alive)
 
     async def _patch(self, change: Change, current: Entry | None) -> Done:

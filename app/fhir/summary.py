@@ -31,6 +31,12 @@ def elements(resource: dict, names: tuple[str, ...]) -> dict:
     return _tagged(_only(resource, type, lambda key, element: key in _ALWAYS or element.min > 0 or element.modifier or element.name in wanted or key in wanted))
 
 
+def is_part(resource: dict) -> bool:
+    """Whether a valid resource says that it is only a part of one."""
+    tags = (resource.get("meta") or {}).get("tag") or ()
+    return any((tag.get("system"), tag.get("code")) == (SUBSETTED["system"], SUBSETTED["code"]) for tag in tags)
+
+
 def _only(resource: dict, type: str, keep) -> dict:
     known = definitions.elements(type)
     return {key: value for key, value in resource.items() if key == "resourceType" or (element := known.get(key.lstrip("_"))) is not None and keep(key.lstrip("_"), element)}

@@ -157,3 +157,12 @@ async def test_a_condition_only_selects(client, name):
     for answer in made:
         assert answer.status_code == 400 and issue(answer)["expression"] == [name.partition("=")[0]]
     assert (await client.get("Patient")).json()["total"] == 2
+
+
+async def test_a_part_of_a_resource_does_not_replace_the_whole(client):
+    await client.put("Patient/a", json=patient(id="a", gender="male", birthDate="2001-02-03"))
+    part = (await client.get("Patient/a?_elements=gender")).json()
+    answer = await client.put("Patient/a", json={**part, "gender": "female"})
+    assert answer.status_code == 422 and issue(answer)["expression"] == ["Patient.meta.tag"]
+    assert (await client.get("Patient/a")).json()["birthDate"] == "2001-02-03"
+    assert (await client.post("Patient", json=part)).status_code == 201
