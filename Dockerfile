@@ -1,8 +1,7 @@
 FROM python:3.11-slim AS build
 WORKDIR /src
 COPY . .
-RUN pip install --no-cache-dir --require-hashes --no-deps -r requirements.lock \
- && pip install --no-cache-dir build==1.6.1 && python -m build --wheel --outdir /dist
+RUN pip install --no-cache-dir build==1.6.1 && python -m build --wheel --outdir /dist
 
 FROM python:3.11-slim
 COPY requirements.lock /tmp/

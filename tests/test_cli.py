@@ -11,11 +11,14 @@ import subprocess
 import sys
 import time
 import urllib.request
+from dataclasses import fields
+from pathlib import Path
 
 import pytest
 
+from app.cli import app
 from app.demo import export
-from app.settings import shipped
+from app.settings import Settings, shipped
 
 MAPPING = "jiadingtcm/outpatient-visit"
 
@@ -39,6 +42,13 @@ def port():
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
         return one.getsockname()[1]
+
+
+def test_each_command_and_setting_stands_in_the_docs():
+    text = (Path(__file__).parent.parent / "docs" / "running.md").read_text(encoding="utf-8")
+    commands = [one.name or one.callback.__name__ for one in app.registered_commands]
+    assert len(commands) == 4 and [name for name in commands if f"`yilian {name}" not in text] == []
+    assert [one.name for one in fields(Settings) if f"`YILIAN_{one.name.upper()}`" not in text] == []
 
 
 @pytest.mark.parametrize("words", [[], ["serve"], ["import"], ["demo"], ["reindex"]], ids=" ".join)

@@ -18,6 +18,7 @@ START = date(2026, 1, 5)
 DAYS = 290
 STATES = ("completed", "requested", "accepted", "completed", "in-progress", "rejected", "completed")
 ICD, LOINC, SNOMED = "http://hl7.org/fhir/sid/icd-10", "http://loinc.org", "http://snomed.info/sct"
+GBT15657 = f"{BASE}/CodeSystem/gbt15657-2021"
 DICOM = "http://dicom.nema.org/resources/ontology/DCM"
 SOP = {"CT": "1.2.840.10008.5.1.4.1.1.2", "MR": "1.2.840.10008.5.1.4.1.1.4", "MG": "1.2.840.10008.5.1.4.1.1.1.2", "DX": "1.2.840.10008.5.1.4.1.1.1.1",
        "US": "1.2.840.10008.5.1.4.1.1.6.1"}
@@ -84,7 +85,7 @@ class Story:
         condition_id = self.id(owner, "condition")
         condition = ref("Condition", condition_id)
         classes = {"AMB": "ambulatory", "IMP": "inpatient encounter", "VR": "virtual"}
-        stay = timedelta(minutes=40) if kind != "IMP" else timedelta(hours=9) if owner is self.home else timedelta(days=5)
+        stay = timedelta(hours=5) if owner is self.home else timedelta(days=5) if kind == "IMP" else timedelta(minutes=40)
         encounter = {
             "resourceType": "Encounter", "id": self.id(owner, f"encounter-{name}"), "status": "finished" if over else "in-progress",
             "class": {"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": kind, "display": classes[kind]},
@@ -109,10 +110,12 @@ class Story:
 
     def chinese(self, owner: dict, encounter: dict, start: datetime) -> None:
         """Disease and syndrome of Chinese medicine: two Conditions, the syndrome linked to its disease."""
-        disease, syndrome = self.case["tcm"]
-        named = self.add(owner, {**self.diagnosis(self.id(owner, "tcm-disease"), encounter, start), "code": coded("jiadingtcm-tcm-disease", *disease)})
+        disease, (local, text, *national) = self.case["tcm"]
+        code = coded(f"{owner['id']}-tcm-syndrome", local, text)
+        code["coding"][:0] = [{"system": GBT15657, "code": one, "display": text} for one in national]
+        named = self.add(owner, {**self.diagnosis(self.id(owner, "tcm-disease"), encounter, start), "code": coded(f"{owner['id']}-tcm-disease", *disease)})
         related = [{"url": "http://hl7.org/fhir/StructureDefinition/condition-related", "valueReference": named}]
-        self.add(owner, {**self.diagnosis(self.id(owner, "tcm-syndrome"), encounter, start, extension=related), "code": coded("jiadingtcm-tcm-syndrome", *syndrome)})
+        self.add(owner, {**self.diagnosis(self.id(owner, "tcm-syndrome"), encounter, start, extension=related), "code": code})
 
     def findings(self, encounter: dict, when: datetime, name: str) -> None:
         """Vital signs, and laboratory values with their report."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
+from datetime import datetime
 
 import pytest
 
@@ -57,6 +59,28 @@ def test_it_is_built_from_the_places_of_the_seeds(built):
     assert {r["resourceType"] for listed in built.values() for r in listed} >= {
         "Organization", "OrganizationAffiliation", "Location", "HealthcareService", "Practitioner", "PractitionerRole", "Endpoint", "Patient", "Encounter",
         "ServiceRequest", "ImagingStudy", "Condition", "Observation", "DiagnosticReport"}
+
+
+def test_what_happens_in_an_encounter_happens_while_it_lasts_and_after_its_order(built):
+    held = {f"{r['resourceType']}/{r['id']}": r for listed in built.values() for r in listed}
+    wrong, asked = [], 0
+    for name, one in held.items():
+        moment = next((datetime.fromisoformat(one[key]) for key in ("effectiveDateTime", "started", "authoredOn", "recordedDate") if key in one), None)
+        period = held[one["encounter"]["reference"]]["period"] if "encounter" in one else {}
+        starts = [period["start"]] if period else []
+        starts += [held[order["reference"]]["authoredOn"] for order in one.get("basedOn", [])]
+        asked += len(starts)
+        if moment and (any(moment < datetime.fromisoformat(start) for start in starts) or "end" in period and moment > datetime.fromisoformat(period["end"])):
+            wrong.append(name)
+        if moment and one.get("issued") and datetime.fromisoformat(one["issued"]) < moment:
+            wrong.append(name)
+    assert asked > 3000 and wrong == []
+
+
+def test_every_reference_is_to_a_resource_of_the_alliance(built):
+    held = {f"{r['resourceType']}/{r['id']}" for listed in built.values() for r in listed}
+    named = re.findall(r'"reference": "([^"]+)"', json.dumps([json.loads(fhir.dumps(r)) for listed in built.values() for r in listed]))
+    assert len(named) > 5000 and set(named) <= held
 
 
 async def test_each_resource_is_its_hospitals_and_a_second_load_writes_nothing(world, built):
