@@ -4,11 +4,11 @@ from __future__ import annotations
 import asyncio
 from itertools import groupby
 
-from app.store.sqlite import SqliteStore
-from app.store.sqlite.commit import TOGETHER
+from app.store.sqlite import SqliteStore, commit
 
 
-async def test_two_writers_take_turns_however_much_one_has_waiting(tmp_path):
+async def test_two_writers_take_turns_however_much_one_has_waiting(tmp_path, monkeypatch):
+    monkeypatch.setattr(commit, "TURN", 0)
     stores = [await SqliteStore.open(str(tmp_path / "shared.db")) for _ in range(2)]
     order: list[int] = []
 
@@ -17,9 +17,9 @@ async def test_two_writers_take_turns_however_much_one_has_waiting(tmp_path):
             order.append(writer)
         return work
 
-    await asyncio.gather(*(store.commit(noting(writer)) for _ in range(TOGETHER * 8) for writer, store in enumerate(stores)))
+    await asyncio.gather(*(store.commit(noting(writer)) for _ in range(commit.TOGETHER * 16) for writer, store in enumerate(stores)))
     for store in stores:
         await store.close()
     runs = [len(list(run)) for _, run in groupby(order)]
-    assert len(order) == TOGETHER * 16
-    assert max(runs[:-1]) <= TOGETHER * 2
+    assert len(order) == commit.TOGETHER * 32
+    assert max(runs[:-1]) <= commit.TOGETHER * 4

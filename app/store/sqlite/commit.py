@@ -16,6 +16,8 @@ TOGETHER = 64
 """Commits that share one transaction at most."""
 WAIT = 5.0
 """Seconds that a commit waits for another process's lock before it is refused."""
+TURN = 0.05
+"""Seconds for which a process may take the lock again before one that waits: each change of writers costs both their caches."""
 
 
 class Tx:
@@ -80,6 +82,7 @@ class Commits:
         self.waiting: list[tuple] = []
         self.task: asyncio.Task | None = None
         self.thread = ThreadPoolExecutor(1, "sqlite-write")
+        self.until = 0.0
         self.turn, self.next = open(path + ".lock", "w"), open(path + ".next", "w")
 
     async def commit(self, work):
@@ -151,15 +154,19 @@ class Commits:
             self._queue(0)
         except sqlite3.OperationalError:
             await asyncio.get_running_loop().run_in_executor(self.thread, self._queue, WAIT)
-
-    def _queue(self, patience: float) -> None:
-        """First the files' locks, then SQLite's. Who waits for the turn holds `next`: so whoever had the turn cannot take it again before."""
-        limit = time.monotonic() + patience
-        try:
-            _take(self.next, limit)
-            _take(self.turn, limit)
         finally:
             fcntl.flock(self.next, fcntl.LOCK_UN)
+
+    def _queue(self, patience: float) -> None:
+        """First the files' locks, then SQLite's. Who waits for the turn holds `next` (from its first try on): so whoever had the turn cannot
+        take it again before, once its time is up."""
+        limit = time.monotonic() + patience
+        late = patience or time.monotonic() > self.until
+        if late:
+            _take(self.next, limit)
+        _take(self.turn, limit)
+        if late:
+            self.until = time.monotonic() + TURN
         self.con.execute(f"pragma busy_timeout={int(patience * 1000)}")
         self.con.execute("begin immediate")
 
