@@ -45,11 +45,8 @@ async def open_store(settings: Settings, *, reindexing: bool = False) -> Store:
 async def open_world(settings: Settings, *, reindexing: bool = False):
     """A World for as long as the block runs: journals are moved and old index rows swept meanwhile; what was accepted is finished."""
     store = await open_store(settings, reindexing=reindexing)
-    folder = settings.journals or _journals(settings.store)
-    os.makedirs(folder, exist_ok=True)
     site = settings.base.rstrip("/") or socket.gethostname()
-    local = settings.store.startswith("sqlite:")
-    journal, indexer = Journal(folder, site) if local else Direct(store), Indexer(folder, store)
+    journal, indexer = _log(settings, store, site)
     world = World(settings, store, journal, indexer, await store.value("zone") or settings.zone, await store.value("cursor-secret", cursor.key), site)
     tasks = [asyncio.create_task(indexer.run()), asyncio.create_task(_sweep(store))]
     try:
@@ -59,17 +56,20 @@ async def open_world(settings: Settings, *, reindexing: bool = False):
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await journal.close()
-        with contextlib.suppress(errors.Failure):
+        with contextlib.suppress(errors.Failure, OSError):
             await indexer.once()
         await store.close()
 
 
-def _journals(store: str) -> str:
-    """Beside an embedded store; for others a folder of this machine."""
-    path = store.removeprefix("sqlite:")
-    if store.startswith("sqlite:") and path != ":memory:":
-        return path + ".journals"
-    return tempfile.mkdtemp(prefix="yilian-journals-") if path == ":memory:" else os.path.join("data", "journals")
+def _log(settings: Settings, store: Store, site: str) -> tuple[Journal | Direct, Indexer | Direct]:
+    """What records accesses, and what moves them: beside an embedded store journals, none where the store is elsewhere."""
+    if not settings.store.startswith("sqlite:"):
+        direct = Direct(store)
+        return direct, direct
+    path = settings.store.removeprefix("sqlite:")
+    folder = settings.journals or (tempfile.mkdtemp(prefix="yilian-journals-") if path == ":memory:" else path + ".journals")
+    os.makedirs(folder, exist_ok=True)
+    return Journal(folder, site), Indexer(folder, store)
 
 
 async def _sweep(store: Store) -> None:

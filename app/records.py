@@ -11,6 +11,7 @@ from typing import NamedTuple
 from app import cursor as cursors
 from app import errors
 from app.audit import answers, asked, events, record
+from app.audit.direct import Direct
 from app.audit.journal import Indexer, Journal
 from app.caller import Caller
 from app.change import Change, Done, Writer, check, new_id
@@ -43,8 +44,8 @@ class World(NamedTuple):
 
     settings: Settings
     store: Store
-    journal: Journal
-    indexer: Indexer
+    journal: Journal | Direct
+    indexer: Indexer | Direct
     zone: str
     secret: str
     site: str

@@ -8,7 +8,7 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """store: `sqlite:PATH`, `sqlite::memory:` or `mongodb://...`. journals: folder of the access journals.
+    """store: `sqlite:PATH`, `sqlite::memory:` or `mongodb://...`. journals: folder of an embedded store's access journals.
 
     base: public address of the server, without `/fhir`; empty takes it from each request's Host
     zone: of dates without one; it is fixed when a store is created

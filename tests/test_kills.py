@@ -156,10 +156,10 @@ async def test_several_processes_killed_under_load_keep_and_log_all_that_they_an
 
 
 @pytest.mark.slow
-async def test_several_processes_killed_under_load_keep_and_log_all_that_they_answered_on_mongodb(mongo_url, transactions, tmp_path):
+async def test_several_processes_killed_under_load_keep_and_log_all_that_they_answered_on_mongodb(mongo_url, transactions):
     load, name = Load(), f"yilian_test_{uuid.uuid4().hex[:12]}"
     store = urlsplit(mongo_url)._replace(path=f"/{name}").geturl()
-    settings = {"YILIAN_JOURNALS": str(tmp_path / "journals"), "YILIAN_WITHOUT_TRANSACTIONS": "no" if transactions else "yes"}
+    settings = {"YILIAN_WITHOUT_TRANSACTIONS": "no" if transactions else "yes"}
     try:
         for _ in range(LIVES):
             async with serving(store, **settings) as (server, client):

@@ -14,7 +14,7 @@ log = logging.getLogger("yilian")
 
 
 class Direct:
-    """Does what a Journal does: `write` returns when the record is durable, here by the store's own word."""
+    """Does what a Journal does: `write` returns when the record is durable, here by the store's own word; an Indexer has nothing left to do."""
 
     def __init__(self, store: Store):
         self._store, self.id, self._next = store, secrets.token_hex(6), 0
@@ -30,6 +30,11 @@ class Direct:
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._empty())
         return await done
+
+    async def run(self) -> None:
+        """Nothing waits to be moved."""
+
+    once = catch_up = run
 
     async def close(self) -> None:
         """Finishes what waits."""

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import asyncio
+import uuid
 from urllib.parse import urlsplit
 
 import pytest
@@ -11,7 +12,9 @@ from pymongo.errors import BulkWriteError
 from app import errors
 from app.audit import record
 from app.audit.direct import Direct
+from app.main import open_world
 from app.records import Change, Records
+from app.settings import Settings
 from app.store.base import Event
 from app.store.sqlite import SqliteStore
 from app.search.query import ALL
@@ -40,6 +43,17 @@ async def test_a_store_that_does_not_keep_them_is_a_503():
             raise ConnectionError("gone")
     with pytest.raises(errors.Unavailable):
         await Direct(Gone()).write(access(1))
+
+
+async def test_a_store_elsewhere_needs_no_folder_here(mongo_url, transactions, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    url = urlsplit(mongo_url)._replace(path=f"/yilian_test_{uuid.uuid4().hex[:12]}").geturl()
+    async with open_world(Settings(store=url, open=True, without_transactions=not transactions)) as world:
+        with pytest.raises(errors.Absent):
+            await Records(world, operator()).read("Patient", "none")
+        assert len((await Records(world, operator()).search(("AuditEvent",), [])).entries) == 1
+        await world.store.client.drop_database(world.store.db.name)
+    assert list(tmp_path.iterdir()) == []
 
 
 # a database that fails
