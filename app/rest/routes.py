@@ -26,7 +26,7 @@ def mount(app: FastAPI) -> None:
 
 
 def _door(others: ASGIApp) -> ASGIApp:
-    """All of /fhir, before the middleware that FastAPI puts around its own routes: that costs as much as a read. The rest is for `others`."""
+    """All of /fhir, before the middleware that FastAPI puts around its own routes and that each answer would pay for. The rest is for `others`."""
 
     async def door(scope, receive, send) -> None:
         path = _path(scope) if scope["type"] == "http" else ""
