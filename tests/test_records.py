@@ -7,7 +7,7 @@ import hashlib
 import pytest
 
 from app import errors
-from app import records as records_module
+from app import page as pages
 from app.fhir import json
 from app.records import Change, Records
 from app.workflow.guards import JOBS
@@ -246,7 +246,7 @@ class TestClaims:
 
 class TestIncludes:
     async def test_what_one_match_brings_is_never_cut_silently(self, world, monkeypatch):
-        monkeypatch.setattr(records_module, "INCLUDED", 3)
+        monkeypatch.setattr(pages, "INCLUDED", 3)
         await put(world, operator(), patient("p"))
         for i in range(4):
             assert len((await Records(world, operator()).search(("Patient",), [("_revinclude", "Observation:subject")])).included) == i
@@ -254,7 +254,7 @@ class TestIncludes:
         assert (await failure_of(Records(world, operator()).search(("Patient",), [("_revinclude", "Observation:subject")])))[2] == ["too-costly"]
 
     async def test_a_chain_of_includes_without_end_is_refused(self, world, monkeypatch):
-        monkeypatch.setattr(records_module, "ROUNDS", 3)
+        monkeypatch.setattr(pages, "ROUNDS", 3)
         for i in range(5):
             await put(world, operator(), {"resourceType": "Organization", "id": f"o{i}", "name": "x", **({"partOf": {"reference": f"Organization/o{i - 1}"}} if i else {})})
         up = lambda id: Records(world, operator()).search(("Organization",), [("_id", id), ("_include:iterate", "Organization:partof")])

@@ -1,0 +1,134 @@
+"""One page of a search: matches, what they include, the total; of entries, or of the log as its records render."""
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from app import errors
+from app.audit import answers, events
+from app.caller import Caller
+from app.fhir import json
+from app.search import include, parse
+from app.search.query import Clause, Compare, Key, Not, Query, Stamp, both
+from app.sharing import policy
+from app.store.base import Entry, Found
+from app.world import World, moment
+
+LOG = "AuditEvent"
+NOT_LOG = Not(Stamp((Compare("type", "eq", LOG),)))
+INCLUDED = 1000
+"""Resources that includes may add to a page; what would bring more makes fewer matches on it."""
+ROUNDS = 10
+"""Rounds of `:iterate`."""
+
+
+@dataclass(slots=True)
+class Page:
+    """One page: matches in order, what was included, the total where it is known, and the cursor of the next page."""
+
+    entries: list[Entry]
+    included: list[Entry] = field(default_factory=list)
+    total: int | None = None
+    next: str | None = None
+    search: parse.Search | None = None
+
+
+class Ask:
+    """One page of one search, of entries or of the log."""
+
+    def __init__(self, world: World, caller: Caller, scope: Clause, search: parse.Search, at: int, after: list | None):
+        self.world, self.caller, self.scope, self.search, self.at, self.after = world, caller, scope, search, at, after
+        self.store, self.now, self.query = world.store, moment(), policy.restrict(search.query, scope)
+        self.count = min(search.count if search.count is not None else world.settings.page, world.settings.page_limit)
+
+    async def entries(self) -> Page:
+        only = self.search.summary == "count" or self.search.count == 0
+        if only:
+            return Page([], total=await self._count(), search=self.search)
+        found = await self._find(self.query, self.count + 1)
+        more, found = len(found) > self.count, found[:self.count]
+        included = await self._include([f.entry for f in found])
+        while len(included) > INCLUDED and len(found) > 1:
+            found, more = found[:len(found) // 2], True
+            included = await self._include([f.entry for f in found])
+        if len(included) > INCLUDED:
+            raise errors.TooCostly(f"One match alone brings more than {INCLUDED} others: search for those, page by page.", expression="_include")
+        total = await self._total(len(found), more)
+        return Page([f.entry for f in found], included, total, list(found[-1].place) if more and found else None, self.search)
+
+    async def _find(self, query: Query, limit: int) -> list[Found]:
+        after = tuple(self.after) if self.after else None
+        return await self.store.search(query, at=self.at, now=self.now, limit=limit, after=after)
+
+    async def _count(self) -> int:
+        return await self.store.count(self.query, at=self.at, now=self.now)
+
+    async def _total(self, number: int, more: bool) -> int | None:
+        """Given where the first page holds all, and where it is asked for."""
+        if not more and self.after is None:
+            return number
+        return await self._count() if self.search.total in ("accurate", "estimate") else None
+
+    async def _include(self, matches: list[Entry]) -> list[Entry]:
+        """What the directives bring, each once, none that is a match, in rounds as long as `:iterate` finds more."""
+        if not self.search.includes or not matches:
+            return []
+        seen, added, fresh = {e.number for e in matches}, [], matches
+        for step in range(ROUNDS):
+            directives = [i for i in self.search.includes if step == 0 or i.iterate]
+            found = [f.entry for q in include.targets(directives, fresh) for f in await self.store.search(
+                policy.restrict(q, self.scope), at=self.at, now=self.now, limit=INCLUDED + 1)]
+            fresh = list({e.number: e for e in found if e.number not in seen and e.type != LOG}.values())
+            seen.update(e.number for e in fresh)
+            added += fresh
+            if not fresh or len(added) > INCLUDED:
+                return added
+        raise errors.TooCostly(f":iterate finds more after {ROUNDS} rounds: search from there.", expression="_include")
+
+    async def _until(self, where: Clause) -> int:
+        """The time up to which all pages show the log: their own records come after it, so that an end is reached. Clocks of other machines may be ahead."""
+        return max([self.now, *(s.access.at for s in await self.store.events(where, limit=1))])
+
+    async def log(self) -> Page:
+        """A search of AuditEvents: access records as they render, and those that other systems sent, newest first."""
+        await self.world.indexer.catch_up()
+        ascending = _log_order(self.search)
+        where = both(answers.translate(self.search.query.where), policy.log_scope(self.caller))
+        own, theirs, until = self.after or (None, None, await self._until(where))
+        where = both(where, Stamp((Compare("at", "le", until),)))
+        sort = self.query._replace(sort=(Key(f"{LOG}.date", "low", not ascending),))
+        if self.search.summary == "count" or self.search.count == 0:
+            return Page([], total=await self._count() + await self.store.count_events(where), search=self.search)
+        seen = await self.store.events(where, limit=self.count + 1, after=tuple(own) if own else None, ascending=ascending)
+        sent = await self.store.search(sort, at=self.at, now=self.now, limit=self.count + 1, after=tuple(theirs) if theirs else None)
+        merged = sorted([(s.access.at, 0, s) for s in seen] + [(f.place[0] or 0, 1, f) for f in sent], key=lambda m: m[0], reverse=not ascending)
+        more, merged = len(merged) > self.count, merged[:self.count]
+        for _, kind, item in merged:
+            own, theirs = (item.place, theirs) if kind == 0 else (own, item.place)
+        entries = [rendered(item.access, item.ordinal) if kind == 0 else item.entry for _, kind, item in merged]
+        total = len(entries) if not more and self.after is None else None
+        if total is None and self.search.total in ("accurate", "estimate"):
+            total = await self._count() + await self.store.count_events(where)
+        return Page(entries, total=total, next=[own, theirs, until] if more else None, search=self.search)
+
+
+def without_log(search: parse.Search) -> parse.Search:
+    """The log is searched by its name, and alone."""
+    types = search.query.types
+    if LOG in types and len(types) > 1:
+        raise errors.Unsupported("AuditEvents are searched alone, not beside other types.", expression="_type")
+    if types == (LOG,) and search.includes or any(LOG in (i.type, i.target) for i in search.includes):
+        raise errors.Unsupported("AuditEvents are neither included nor do they include; search them by entity or patient.", expression="_include")
+    return search if types else search._replace(query=search.query._replace(where=both(search.query.where, NOT_LOG)))
+
+
+def rendered(access, ordinal: int) -> Entry:
+    resource = events.render(access, ordinal)
+    return Entry(LOG, resource["id"], 1, json.dumps(resource), access.at, access.organization)
+
+
+def _log_order(search: parse.Search) -> bool:
+    """Whether the log is asked for oldest first. Errors: Unsupported for an order other than by date."""
+    keys = search.query.sort
+    if not keys or (len(keys) == 1 and keys[0][:2] in ((f"{LOG}.date", "low"), (f"{LOG}.date", "high"), ("", "updated"))):
+        return bool(keys) and not keys[0].descending
+    raise errors.Unsupported("The log is ordered by date; _sort=date and _sort=-date are known.", expression="_sort")
