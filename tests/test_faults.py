@@ -7,6 +7,7 @@ import pytest
 
 from app import errors
 from app.records import Change, Records
+from app.store.sqlite import SqliteStore
 from tests.conftest import operator
 from tests.test_records import patient
 
@@ -55,3 +56,18 @@ async def test_no_audit_no_data(world, monkeypatch):
             await ask(Records(world, operator()))
     world.journal._sync = kept
     assert (await Records(world, operator()).read("Patient", done.entry.id)).id == done.entry.id
+
+
+async def test_a_file_that_is_no_database_is_told_in_one_sentence_and_left_as_it_is(tmp_path):
+    path = tmp_path / "文件 1.db"
+    path.write_bytes(b"hello world" * 1000)
+    with pytest.raises(errors.Unavailable, match="no SQLite database"):
+        await SqliteStore.open(str(path))
+    assert path.read_bytes() == b"hello world" * 1000
+
+
+async def test_as_many_alternatives_as_a_list_may_have_are_searched(world):
+    await Records(world, operator()).commit([Change("create", "Patient", resource=patient(family="Wang"))])
+    names = ",".join(f"n{i}" for i in range(499))
+    found = await Records(world, operator()).search(("Patient",), [("family", f"{names},wang"), ("_total", "accurate")])
+    assert found.total == 1

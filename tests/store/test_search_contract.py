@@ -4,8 +4,11 @@ https://hl7.org/fhir/R4/search.html
 """
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
+from app import errors
 from app.search.query import ALL, FIRST, LAST, NONE, NOW as MOMENT, And, Back, Compare, Granted, Has, Key, Link, Not, Or, Query, Row, Stamp, Test, has
 from app.store.base import Fact
 from tests.store.writing import NOW, delete, entry, ids, put
@@ -475,3 +478,31 @@ async def test_a_place_is_made_of_plain_values(store):
 async def test_a_limit_of_none_finds_nothing(store):
     await put(store, "T", "1")
     assert await ids(store, "T", limit=0) == []
+
+
+# very many alternatives
+
+
+def _many(number: int) -> Or:
+    return Or(tuple(has("T.c", c("code", "eq", str(i))) for i in range(number)))
+
+
+async def test_very_many_alternatives_are_a_search_like_any_other(sqlite_opening):
+    async with sqlite_opening() as store:
+        await put(store, "T", "1", Row("T.c", code="2999"))
+        await put(store, "T", "2", Row("T.c", code="3000"))
+        assert await ids(store, "T", _many(3_000)) == ["1"]
+        assert await ids(store, "T", Not(_many(3_000))) == ["2"]
+        assert await ids(store, "T", And(tuple(has("T.c", c("code", "ge", str(2_000 + i))) for i in range(1_200)))) == []
+        assert await store.count(Query(("T",), _many(3_000)), at=await store.newest(), now=NOW) == 1
+
+
+async def test_more_values_than_the_store_takes_are_refused_as_too_costly_and_alone(sqlite_opening):
+    values = has("T.c", c("code", "in", tuple(map(str, range(300_000)))))
+    async with sqlite_opening() as store:
+        await put(store, "T", "0", Row("T.c", code="x"))
+        with pytest.raises(errors.TooCostly, match="more conditions or values"):
+            await ids(store, "T", values)
+        refused, made = await asyncio.gather(store.commit(lambda tx: tx.search(Query(("T",), values), limit=1)), put(store, "T", "1"), return_exceptions=True)
+        assert isinstance(refused, errors.TooCostly)
+        assert made.version == 1 and await ids(store, "T") == ["1", "0"]

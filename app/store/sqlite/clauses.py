@@ -24,10 +24,27 @@ FALSE, TRUE = Sql("1=0"), Sql("1")
 """Not `0`: SQLite drops what stands beside that, and then a partial index that the rest allows is no longer one."""
 
 
+TERMS = 100
+"""Parts that are put together at one level: SQLite's depth of an expression and terms of a union are bounded, not their number in all."""
+
+
 def join(glue: str, parts: list[Sql], empty: Sql) -> Sql:
     if not parts:
         return empty
+    if len(parts) > TERMS:
+        return join(glue, [join(glue, chunk, empty) for chunk in chunks(parts)], empty)
     return Sql("(" + glue.join(p.text for p in parts) + ")", tuple(a for p in parts for a in p.args)) if len(parts) > 1 else parts[0]
+
+
+def union(parts: list[Sql]) -> Sql:
+    """A select of all the numbers that the selects give."""
+    if len(parts) > TERMS:
+        return union([Sql(f"select number from ({made.text})", made.args) for made in map(union, chunks(parts))])
+    return Sql(" union all ".join(p.text for p in parts) or "select 0 as number where 0", tuple(a for p in parts for a in p.args))
+
+
+def chunks(parts: list) -> list[list]:
+    return [parts[i:i + TERMS] for i in range(0, len(parts), TERMS)]
 
 
 class Compiler:
@@ -189,7 +206,7 @@ class Compiler:
         parts = [self.source(p, types) for p in clause.parts]
         if None in parts:
             return None
-        return Sql(" union all ".join(p.text for p in parts) or "select 0 as number where 0", tuple(a for p in parts for a in p.args))
+        return union(parts)
 
     def _source_and(self, clause: And, types) -> Sql | None:
         return next(filter(None, (self.source(p, types) for p in clause.parts)), None)

@@ -7,10 +7,11 @@ import sqlite3
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+from app import errors
 from app.store.base import ALIVE, Access, Entry, Fact, Found
 from app.store.sqlite import events, read
 from app.store.sqlite.names import Names
-from app.store.sqlite.schema import connect, unavailable
+from app.store.sqlite.schema import connect, failure
 
 TOGETHER = 64
 """Commits that share one transaction at most."""
@@ -118,8 +119,7 @@ class Commits:
             await self._in_thread("commit")
         except BaseException as error:
             self._undo()
-            failure = unavailable(error) if isinstance(error, sqlite3.Error) else error
-            results = [(False, failure)] * len(batch)
+            results = [(False, failure(error) if isinstance(error, sqlite3.Error) else error)] * len(batch)
             if not isinstance(error, Exception):
                 self._tell(batch, results)
                 raise
@@ -139,12 +139,13 @@ class Commits:
         try:
             result = await work(Tx(self.con, self.names, number))
         except Exception as error:
-            if isinstance(error, sqlite3.OperationalError) or not self.con.in_transaction:
+            reason = failure(error) if isinstance(error, sqlite3.OperationalError) else error
+            if reason is not error and isinstance(reason, errors.Unavailable) or not self.con.in_transaction:
                 raise
             self.con.execute("rollback to one")
             self.con.execute("release one")
             self.names.forget()
-            return False, error
+            return False, reason
         self.con.execute("release one")
         return True, result
 

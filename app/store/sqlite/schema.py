@@ -75,15 +75,24 @@ def connect(path: str, *, write: bool, durable: bool = True) -> sqlite3.Connecti
 
 @contextmanager
 def told():
-    """Turns what SQLite says of locks, disks and damage into errors.Unavailable."""
+    """Turns what SQLite says of locks, disks, damage and its limits into failures of ours."""
     try:
         yield
-    except sqlite3.OperationalError as error:
-        raise unavailable(error) from error
+    except sqlite3.DatabaseError as error:
+        if isinstance(error, sqlite3.IntegrityError):
+            raise
+        raise failure(error) from error
 
 
-def unavailable(error: sqlite3.Error) -> errors.Unavailable:
+LIMITS = ("too many", "too large", "too long", "too big", "stack overflow")
+
+
+def failure(error: sqlite3.Error) -> errors.Failure:
     text = str(error)
+    if any(limit in text for limit in LIMITS):
+        return errors.TooCostly("The search has more conditions or values than the store takes: ask for fewer at once.")
+    if "not a database" in text or "malformed" in text:
+        return errors.Unavailable("The store's file is damaged, or is no SQLite database; nothing was done.")
     if "locked" in text or "busy" in text:
         return errors.Unavailable("The store is locked by another process; nothing was done.")
     if "full" in text:

@@ -16,7 +16,7 @@ from app.store.sqlite import events, plan, read
 from app.store.sqlite.clauses import Compiler
 from app.store.sqlite.commit import Commits
 from app.store.sqlite.names import Names
-from app.store.sqlite.schema import TABLES, connect, told, unavailable
+from app.store.sqlite.schema import TABLES, connect, failure, told
 
 PATIENCE = 0.005
 """Seconds that a read may take on the event loop; then a thread runs it again."""
@@ -68,9 +68,9 @@ class SqliteStore:
         self._read.set_progress_handler(lambda: time.perf_counter() > limit, 5000)
         try:
             return ask(self._read, self._names, *args)
-        except sqlite3.OperationalError as error:
+        except sqlite3.DatabaseError as error:
             if "interrupted" not in str(error):
-                raise unavailable(error) from error
+                raise failure(error) from error
         finally:
             self._read.set_progress_handler(None, 0)
         return await asyncio.get_running_loop().run_in_executor(self._pool, self._apart, ask, args)
