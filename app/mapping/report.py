@@ -73,14 +73,24 @@ def write(folder: Path, done: Import, path: Path, head: tuple[int, int], mapping
 
 def _csv(source, rejects: list[Rejected], head: tuple[int, int], encoding: str, mark: str):
     """The lines of rejects.csv: the source's bytes untouched, our columns after them; a record that is no row stands empty here."""
-    first = _slice(source, *head).rstrip(b"\r\n")
-    yield first + mark.encode() + mark.join(COLUMNS).encode() + b"\r\n"
+    ours = (mark + mark.join(COLUMNS)).encode()
+    line = _slice(source, *head).rstrip(b"\r\n")
+    first = line.removesuffix(ours)
+    yield first + ours + b"\r\n"
     width = len(next(csv.reader([first.decode(encoding)], delimiter=mark)))
     for one in rejects:
-        line = _slice(source, one.byte, one.length).rstrip(b"\r\n") if one.whole else mark.encode() * (width - 1)
+        raw = _slice(source, one.byte, one.length).rstrip(b"\r\n") if one.whole else mark.encode() * (width - 1)
+        theirs = raw if first == line or not one.whole else _cut(raw, width, encoding, mark)
         out = io.StringIO()
         csv.writer(out, delimiter=mark, lineterminator="\r\n").writerow(_guarded((one.row, one.byte, one.code, one.rule, one.column, one.message)))
-        yield line + mark.encode() + out.getvalue().encode(encoding)
+        yield theirs + mark.encode() + out.getvalue().encode(encoding)
+
+
+def _cut(raw: bytes, width: int, encoding: str, mark: str) -> bytes:
+    """A rejected row that was fed again and is refused again, without what the earlier report appended."""
+    out = io.StringIO()
+    csv.writer(out, delimiter=mark, lineterminator="").writerow(next(csv.reader(io.StringIO(raw.decode(encoding), newline=""), delimiter=mark))[:width])
+    return out.getvalue().encode(encoding)
 
 
 def _slice(source, byte: int, length: int) -> bytes:

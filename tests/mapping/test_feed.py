@@ -1,0 +1,98 @@
+"""A mapping run over a file, on both stores: exactly once, whole records, a report to correct and feed again."""
+from __future__ import annotations
+
+import csv
+import io
+import json
+import signal
+import subprocess
+import sys
+import time
+
+from app.fhir import json as fhir
+from app.mapping import feed
+from app.mapping.report import COLUMNS
+from app.records import Change, Records
+from app.settings import shipped
+from tests.conftest import operator
+from tests.mapping.making import compiled, export
+
+BAD = ("1,张三,19800101,", "2,李四,19801301,", "3,,19800101,")
+
+
+async def names(world) -> list[tuple[str, int]]:
+    page = await Records(world, operator()).search(("Patient",), [("_count", "50")])
+    return sorted((fhir.loads(entry.text)["name"][0]["text"], entry.version) for entry in page.entries)
+
+
+def rows(folder) -> list[list[str]]:
+    return list(csv.reader(io.StringIO((folder / "rejects.csv").read_bytes().decode("gb18030"), newline="")))
+
+
+async def test_a_record_is_stored_whole_or_told_with_row_column_code_and_rule(world, tmp_path):
+    done = await feed.run(world, compiled(tmp_path), export(tmp_path / "v.csv", *BAD), out=tmp_path / "out")
+    assert (done.records, done.accepted, done.rejected, done.by_code) == (3, 1, 2, {"bad-date": 1, "required": 1})
+    assert await names(world) == [("张三", 1)]
+    head, *told = rows(tmp_path / "out")
+    assert head == ["号", "名", "值", "备注", *COLUMNS]
+    assert [(one[0], one[4], one[6], one[8]) for one in told] == [("2", "3", "bad-date", "值"), ("3", "4", "required", "名")]
+    assert all("people.yaml:" in one[7] for one in told)
+    summary = json.loads((tmp_path / "out" / "summary.json").read_text(encoding="utf-8"))
+    assert summary["rejects"] == done.by_code and summary["resources"]["Patient"] == {"created": 1, "updated": 0, "unchanged": 0}
+
+
+async def test_a_second_run_writes_nothing_new(world, tmp_path):
+    mapping, path = compiled(tmp_path), export(tmp_path / "v.csv", *BAD)
+    await feed.run(world, mapping, path)
+    before = await world.store.newest()
+    done = await feed.run(world, mapping, path)
+    assert done.already and done.resources["Patient"] == {"created": 0, "updated": 0, "unchanged": 1} and await world.store.newest() == before
+    assert (await feed.run(world, mapping, path, again=True)).resources["Patient"]["unchanged"] == 1 and await names(world) == [("张三", 1)]
+
+
+async def test_a_corrected_reject_is_fed_again_and_what_stays_wrong_is_told_once(world, tmp_path):
+    mapping = compiled(tmp_path)
+    await feed.run(world, mapping, export(tmp_path / "v.csv", *BAD), out=tmp_path / "out")
+    corrected = tmp_path / "corrected.csv"
+    corrected.write_bytes((tmp_path / "out" / "rejects.csv").read_bytes().replace(b"19801301", b"19801231"))
+    done = await feed.run(world, mapping, corrected, out=tmp_path / "again")
+    assert (done.accepted, done.rejected) == (1, 1) and await names(world) == [("张三", 1), ("李四", 1)]
+    head, told = rows(tmp_path / "again")
+    assert head == ["号", "名", "值", "备注", *COLUMNS] and told[:4] == ["3", "", "19800101", ""] and told[4] == "3" and told[6] == "required"
+
+
+async def test_a_newer_file_updates_and_what_somebody_else_changed_is_a_reject(world, tmp_path):
+    mapping = compiled(tmp_path)
+    await feed.run(world, mapping, export(tmp_path / "1.csv", "1,张三,19800101,"))
+    assert (await feed.run(world, mapping, export(tmp_path / "2.csv", "1,张三丰,19800101,"))).resources["Patient"]["updated"] == 1
+    records = Records(world, feed.caller(mapping.site))
+    entry = (await records.search(("Patient",), [])).entries[0]
+    await records.commit([Change("update", "Patient", entry.id, {**fhir.loads(entry.text), "gender": "male"})])
+    done = await feed.run(world, mapping, export(tmp_path / "3.csv", "1,张,19800101,"))
+    assert [one.code for one in done.rejects] == ["edited-elsewhere"] and await names(world) == [("张三丰", 3)]
+
+
+async def test_too_many_rejects_stop_a_run_and_it_goes_on_without_a_limit(world, tmp_path, monkeypatch):
+    monkeypatch.setattr(feed, "CHUNK", 2)
+    mapping, path = compiled(tmp_path), export(tmp_path / "v.csv", *BAD, "4,王五,19800101,", "5,赵六,19800101,")
+    stopped = await feed.run(world, mapping, path, max_rejects="1")
+    assert stopped.stopped and stopped.records == 4 and [name for name, _ in await names(world)] == ["张三", "王五"]
+    done = await feed.run(world, mapping, path)
+    assert (done.records, done.rejected, done.stopped, done.resumed) == (5, 2, False, 6) and len(await names(world)) == 3
+
+
+def test_a_run_that_is_killed_goes_on_exactly_once(tmp_path):
+    mapping, path = tmp_path / "mappings" / "h" / "people.yaml", tmp_path / "v.csv"
+    compiled(tmp_path)
+    export(path, *(f"{number},名{number},19800101," for number in range(1, 4001)), "x,,19800101,")
+    words = [sys.executable, "-c", "from app.cli import main; main()", "import", str(mapping), str(path), "--store", f"sqlite:{tmp_path}/s.db", "--out", str(tmp_path / "out")]
+    here = shipped("profiles").parent
+    process = subprocess.Popen(words, cwd=here, stderr=subprocess.DEVNULL)
+    while process.poll() is None and not (tmp_path / "s.db-wal").exists():
+        time.sleep(0.01)
+    time.sleep(0.7)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert subprocess.run(words, cwd=here, capture_output=True).returncode == 1
+    summary = json.loads((tmp_path / "out" / "summary.json").read_text(encoding="utf-8"))
+    assert (summary["records"], summary["accepted"], summary["resources"]["Patient"]) == (4001, 4000, {"created": 4000, "updated": 0, "unchanged": 0})
