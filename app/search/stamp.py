@@ -57,7 +57,7 @@ DATED = {"AppointmentResponse": ("start",), "Coverage": ("period",), "DeviceUseS
 
 
 class Stamped(NamedTuple):
-    """about: `Patient/id` of those whom it concerns, `many` if more than one. labels: bits. date: microseconds UTC, of its beginning.
+    """about: `Patient/id` of those whom it concerns, `many` if more than one (one that is contained, or bundled without an id, counts). labels: bits. date: microseconds UTC, of its beginning.
 
     guard: `Type/id` as which it is decided, `-` for its custodian only, or empty.
     """
@@ -77,7 +77,8 @@ def stamp(resource: dict, zone: str, base: str = "") -> Stamped:
     labels = 0
     for part, _ in parts:
         labels |= _labels(part)
-    return Stamped(about, len(about) > 1, labels, _date(resource, zone), _guard(resource, base))
+    unnamed = sum(part.get("resourceType") == "Patient" and (held or "id" not in part) for part, held in parts)
+    return Stamped(about, len(about) + unnamed > 1, labels, _date(resource, zone), _guard(resource, base))
 
 
 def _parts(resource: dict, held: bool = False) -> Iterator[tuple[dict, bool]]:

@@ -130,5 +130,8 @@ async def test_contained_and_bundled_parts_concern_their_patients_too(world):
     await put(world, a, consent())
     await put(world, a, {"resourceType": "Organization", "id": "a-org", "name": "甲院", "contained": [{**observation("o"), "subject": {"reference": "Patient/a-2"}}]})
     await put(world, a, {"resourceType": "Bundle", "id": "a-bu", "type": "collection", "entry": [{"resource": observation("1")}, {"resource": patient("a-2")}]})
-    assert not await seen(world, "Organization/a-org") and not await seen(world, "Bundle/a-bu")
+    await put(world, a, {"resourceType": "Bundle", "id": "a-bv", "type": "collection", "entry": [{"resource": observation("1")}, {"resource": patient()}]})
+    await put(world, a, observation("a-o", contained=[{"resourceType": "Patient", "id": "m", "name": [{"family": "母"}]}], focus=[{"reference": "#m"}]))
+    await put(world, a, {"resourceType": "Bundle", "id": "a-bw", "type": "collection", "entry": [{"resource": observation("1")}]})
+    assert not any([await seen(world, ref) for ref in ("Organization/a-org", "Bundle/a-bu", "Bundle/a-bv", "Observation/a-o")]) and await seen(world, "Bundle/a-bw")
     assert json.loads((await Records(world, a).read("Bundle", "a-bu")).text)["id"] == "a-bu"
