@@ -1,0 +1,88 @@
+"""A mapping compiled: what it makes of a row, and each mistake told with its line."""
+from __future__ import annotations
+
+import pytest
+
+from app.mapping.document import Mistake
+from app.mapping.reject import Reject
+from tests.mapping.making import HEAD, PATIENT, compiled, row
+
+START = "  p:\n    type: Patient\n    key: [mrn, = 号]\n"
+
+
+def resource(folder, element: str, *values: str | None) -> dict:
+    return compiled(folder, START + f"    {element}\n").apply(row(*values))[0].resource
+
+
+def test_a_row_becomes_a_resource_of_the_rules_shape(tmp_path):
+    made, = compiled(tmp_path).apply(row("7", "张三", "19800102"))
+    assert made.rule == "patient" and made.write == "upsert"
+    assert made.resource == {"resourceType": "Patient", "id": made.resource["id"], "identifier": [{"system": "urn:h:mrn", "value": "7"}],
+                             "name": [{"text": "张三"}], "birthDate": "1980-01-02"}
+    assert made.resource["id"].startswith("h-") and len(made.resource["id"]) == 34
+
+
+def test_what_has_no_value_leaves_no_trace(tmp_path):
+    assert "telecom" not in resource(tmp_path, "telecom: [{system: phone, value: = 值}]", "1", None, None)
+    assert resource(tmp_path, "telecom: [{system: phone, value: = 值}]", "1", None, "5")["telecom"] == [{"system": "phone", "value": "5"}]
+
+
+def test_the_first_that_is_not_empty_counts(tmp_path):
+    assert resource(tmp_path, "language: = 名 // 值", "1", None, "zh")["language"] == "zh"
+
+
+@pytest.mark.parametrize(("value", "active"), [("1", True), ("2", True), ("x", False), (None, None)])
+def test_the_first_choice_whose_condition_holds_counts(tmp_path, value, active):
+    text = "active: {when: [[\"值 in ['1', '2']\", true], [值 exists, false]]}"
+    assert resource(tmp_path, text, "1", None, value).get("active") is active
+
+
+def test_a_rule_is_left_out_where_its_condition_does_not_hold(tmp_path):
+    text = PATIENT + "  o:\n    type: Observation\n    when: 值 matches '[0-9]{8}'\n    key: [o, = 号]\n    status: final\n    code: {text: x}\n    subject: = ref(patient)\n"
+    mapping = compiled(tmp_path, text)
+    assert [made.resource["resourceType"] for made in mapping.apply(row("1", "a", "19800102"))] == ["Patient", "Observation"]
+    assert [made.resource["resourceType"] for made in mapping.apply(row("1", "a", None))] == ["Patient"]
+
+
+def test_an_empty_key_rejects_with_its_column(tmp_path):
+    with pytest.raises(Reject) as told:
+        compiled(tmp_path).apply(row(None, "a", None))
+    assert (told.value.code, told.value.column) == ("identity-missing", "号")
+
+
+def test_a_column_that_no_rule_reads_is_named(tmp_path):
+    assert compiled(tmp_path, START).unread == ("名", "值")
+
+
+def test_another_rule_or_table_is_another_version_of_the_mapping(tmp_path):
+    one, same, other = compiled(tmp_path / "1"), compiled(tmp_path / "2"), compiled(tmp_path / "3", START)
+    assert one.hash == same.hash != other.hash
+
+
+@pytest.mark.parametrize(("element", "words"), [
+    ("colour: red", "no element 'colour'"),
+    ("gender: blue", "no code of Patient.gender"),
+    ("active: perhaps", "true or false"),
+    ("name: {text: = 名}", "list"),
+    ("birthDate: [= 值]", "not a list"),
+    ("deceased: = 值", "deceasedBoolean"),
+    ("language: = 没有", "no column '没有'"),
+    ("language: = 名 | nothing", "no function 'nothing'"),
+    ("managingOrganization: = ref(org)", "no resource 'org'"),
+    ("identifier: [{system: $none, value: = 号}]", "no system 'none'"),
+    ("active: {when: [[值 exists]]}", "choice"),
+    ("maritalStatus: {coding: [= 值 | coding(none)]}", "no code table none.csv"),
+])
+def test_a_mistake_of_a_rule_is_told_with_its_line(tmp_path, element, words):
+    with pytest.raises(Mistake) as told:
+        compiled(tmp_path, START + f"    {element}\n")
+    assert words in str(told.value) and told.value.place.endswith(f"people.yaml:{HEAD.count(chr(10)) + 4}")
+
+
+@pytest.mark.parametrize(("old", "new", "words"), [
+    ("kind: csv", "kind: paper", "cannot be read"), ("encoding: gb18030", "encoding: morse", "encoding 'morse'"), ("Asia/Shanghai", "Asia/None", "no time zone"),
+    ("mapping: people\n", "", "'mapping' is missing"),
+])
+def test_a_mistake_of_the_head_is_told(tmp_path, old, new, words):
+    with pytest.raises(Mistake, match=words):
+        compiled(tmp_path, head=HEAD.replace(old, new))
