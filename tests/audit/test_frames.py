@@ -1,6 +1,8 @@
 """Frames of a journal file: what is read again of one that is whole, torn or damaged."""
 from __future__ import annotations
 
+from random import Random
+
 import pytest
 
 from app.audit.frames import MARK, START, Damage, Frame, digest, frame, read
@@ -99,3 +101,29 @@ def test_a_payload_that_holds_a_mark_is_no_frame(written):
 def test_bytes_that_are_no_frames_at_all_are_damage(written):
     found, damage = written(b"not a journal" * 20)
     assert found == [] and [d.torn for d in damage] == [False]
+
+
+def spoiled(random: Random, data: bytes) -> bytes:
+    """The file after an accident: bytes turned, zeroed, lost, doubled or put in."""
+    at, length = random.randrange(len(data)), random.choice([1, 1, 4, 40, 200])
+    part = data[at:at + length]
+    return data[:at] + random.choice([bytes(b ^ random.randrange(1, 256) for b in part), bytes(len(part)), b"", part + part, random.randbytes(length) + part]) + data[at + length:]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_whatever_happens_to_a_file_no_frame_is_missing_silently_and_none_is_made_up(written, seed):
+    random = Random(seed)
+    payloads = [random.randbytes(random.choice([0, 1, 40, 400])) + random.choice([b"", MARK, MARK + bytes(60)]) for _ in range(8)]
+    whole = frames(payloads)
+    data = b"".join(whole)
+    boundaries = {sum(map(len, whole[:n])) for n in range(9)}
+    for _ in range(300):
+        broken = spoiled(random, data)
+        found, damage = written(broken)
+        if broken == data or data.startswith(broken) and len(broken) in boundaries:
+            continue  # nothing happened, or its end is gone so cleanly that the file itself cannot tell
+        assert {(f.sequence, f.payload) for f in found} <= set(enumerate(payloads))
+        missing = set(range(8)) - {f.sequence for f in found}
+        assert damage, "an accident that nobody is told of"
+        if missing - {7}:
+            assert any(not d.torn for d in damage) or missing == set(range(min(missing), 8))

@@ -166,6 +166,26 @@ async def test_damage_in_the_middle_is_reported_loudly_the_rest_is_moved_and_the
     assert len(await kept(store)) == 5
 
 
+async def test_damage_in_a_journal_that_is_still_written_is_reported_once_and_the_file_kept_in_the_end(store, folder, caplog):
+    journal, indexer = Journal(str(folder), "site"), Indexer(str(folder), store)
+    for at in range(3):
+        last = await journal.write(made(at=at))
+    path = folder / f"{journal.id}.journal"
+    with open(path, "r+b") as file:
+        file.seek(path.stat().st_size - 10)
+        file.write(b"\0" * 5)
+    await indexer.once()
+    assert len(await kept(store)) == 3 and caplog.records == []  # its writer may be in the middle of it
+    after = await journal.write(made(at=3))
+    for _ in range(3):
+        await indexer.once()
+    assert {("damaged" in r.message, r.levelno) for r in caplog.records} == {(True, logging.CRITICAL)} and len(caplog.records) == 1
+    assert sorted(s for _, s in await kept(store)) == [0, 1, 2, 4] and (last.sequence, after.sequence) == (3, 4)
+    await journal.close()
+    await indexer.once()
+    assert journals(folder) == [path.name + ".damaged"] and len(await kept(store)) == 4
+
+
 async def test_a_whole_frame_that_is_no_record_is_reported_and_the_file_kept(store, folder, caplog):
     folder.mkdir()
     first = frame("00" * 8, 0, START, b'{"v":9}')
