@@ -69,6 +69,17 @@ class TestTwoCallers:
         absent = await failure_of(put(world, hospital("b"), patient("a-2")))
         assert there == absent and there[1] == 403
 
+    @pytest.mark.parametrize("more", [{"if_match": ("1",)}, {"if_none_match": "*"}, {"condition": "family=nobody"}])
+    async def test_no_condition_on_a_put_tells_a_hidden_from_an_absent_id(self, world, more):
+        await put(world, hospital("a"), patient("a-1"))
+        ask = lambda id: Records(world, hospital("b")).commit([Change("update", "Patient", None if "condition" in more else id, patient(id), **more)])
+        there, absent = await failure_of(ask("a-1")), await failure_of(ask("a-2"))
+        assert there == absent and there[1] in (403, 412)
+
+    async def test_an_id_is_chosen_under_the_own_prefix_alone(self, world):
+        assert (await put(world, hospital("b"), patient("b-1"))).outcome == "created"
+        assert (await failure_of(put(world, hospital("b"), patient("c-1"))))[1] == 403
+
     async def test_a_delete_of_a_hidden_id_does_nothing_and_says_what_a_delete_of_an_absent_one_says(self, world):
         await put(world, hospital("a"), patient("a-1"))
         b = Records(world, hospital("b"))

@@ -80,6 +80,18 @@ class TestConsent:
         page = await b.search(("Observation",), [], cursor=first.next)
         assert len(first.entries) == 2 and (page.entries, page.next) == ([], None)
 
+    async def test_an_old_version_needs_its_own_permission_and_the_newest_ones(self, world):
+        await put(world, hospital("a"), consent())
+        b = Records(world, hospital("b"))
+        for whose, versions in (("a-2", []), ("a-1", [2]), ("a-1", [3, 2]), ("a-2", [])):
+            await put(world, hospital("a"), observation(subject={"reference": f"Patient/{whose}"}, note=[{"text": f"for {versions}"}]))
+            assert [e.version for e in (await b.versions("Observation")).entries] == versions
+            for version in (1, 2):
+                if version in versions:
+                    assert (await b.read("Observation", "a-o", str(version))).version == version
+                else:
+                    assert (await failure_of(b.read("Observation", "a-o", str(version))))[0] is errors.Absent
+
     async def test_the_log_that_a_hospital_sent_is_not_opened_with_the_record(self, world):
         await put(world, hospital("a"), consent())
         event = {"resourceType": "AuditEvent", "type": {"code": "rest"}, "recorded": "2026-01-01T00:00:00Z", "agent": [{"requestor": True, "who": {"reference": "Patient/a-1"}}],
