@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from app import errors
-from app.search.query import ALL, Query, Row
+from app.search.query import ALL, Compare, Query, Row, has
 from app.store.mongo import MongoStore, commit, numbers
 from tests.store.proxy import Proxy
 from tests.store.writing import NOW, access, entry, ids, put
@@ -58,6 +58,19 @@ async def test_a_server_that_cannot_be_reached_is_refused_promptly():
     with pytest.raises(errors.Unavailable, match="cannot be reached"):
         await MongoStore.open("mongodb://127.0.0.1:1/yilian", serverSelectionTimeoutMS=300)
     assert time.monotonic() - started < 10
+
+
+@pytest.mark.parametrize("url", ["mongodb://", "mongodb://127.0.0.1:port/yilian", "mongodb://127.0.0.1:99999/yilian", "mongodb://127.0.0.1/a b", "mongodb://us er:p@ss@host/x"])
+async def test_an_address_that_is_none_is_refused_with_the_reason(url):
+    with pytest.raises(errors.Unavailable, match="no address of a MongoDB server"):
+        await MongoStore.open(url)
+
+
+@pytest.mark.transactions  # the other has no users
+async def test_a_stranger_is_told_that_he_is_one(mongo_url):
+    there = urlsplit(mongo_url)
+    with pytest.raises(errors.Unavailable, match="this user and password"):
+        await MongoStore.open(f"mongodb://nobody:wrong@{there.hostname}:{there.port}/yilian_refused?authSource=admin")
 
 
 async def test_the_zone_is_fixed_when_the_store_is_created(store, mongo_url, transactions):
@@ -268,6 +281,18 @@ async def test_a_text_of_more_than_a_document_takes(store):
 
 
 async def test_a_contains_of_a_very_long_text_is_refused(store):
-    from app.search.query import Compare, has
     with pytest.raises(errors.TooCostly, match="4000"):
         await ids(store, "Patient", has("Patient.name", Compare("text", "contains", "x" * 4001)))
+
+
+async def test_long_rows_of_more_than_a_document_takes_are_found_by_each(store):
+    await put(store, "T", "1", *(Row("T.x", i, code=f"{i} " + "字" * 5_000) for i in range(1_900)))
+    for i in (0, 950, 1_899):
+        assert await ids(store, "T", has("T.x", Compare("code", "prefix", f"{i} "))) == ["1"]
+
+
+@pytest.mark.transactions  # the other has no such limit
+async def test_a_row_of_more_than_a_document_takes_is_too_large(store):
+    with pytest.raises(errors.TooLarge):
+        await put(store, "T", "1", Row("T.x", text="x" * 17_000_000))
+    assert await ids(store, "T") == []

@@ -15,6 +15,8 @@ from app.store.base import Access, Entry, Event, Fact
 
 ROWS = 2_000
 """Rows beyond this many go to side documents of as many each."""
+LONG = 1_000
+"""Characters of a row that make it weigh as one more."""
 TEXT = 4 * 1024 * 1024
 """Bytes of a text beyond which it goes to side documents of as many each (a document ends at 16 MB)."""
 
@@ -245,24 +247,38 @@ def row(row: Row) -> dict:
     return made
 
 
+def weight(row: Row) -> int:
+    return 1 + (len(row.code or "") + len(row.text or "")) // LONG
+
+
 def divided(rows: list[Row]) -> tuple[list[Row], list[list[Row]]]:
     """The rows that stay in the entry and those for each side document: parameters with most rows leave first, groups stay whole."""
-    if len(rows) <= ROWS:
+    if sum(map(weight, rows)) <= ROWS:
         return list(rows), []
     by_param: dict[str, list[Row]] = {}
     for r in rows:
         by_param.setdefault(r.param.split("/")[0], []).append(r)
-    inside, aside = [], []
-    for param in sorted(by_param, key=lambda p: len(by_param[p])):
-        (inside if len(inside) + len(by_param[param]) <= ROWS else aside).extend(sorted(by_param[param], key=lambda r: r.group))
+    inside, aside, room = [], [], ROWS
+    for weighs, param in sorted((sum(map(weight, of)), param) for param, of in by_param.items()):
+        (inside if weighs <= room else aside).extend(sorted(by_param[param], key=lambda r: r.group))
+        room -= weighs if weighs <= room else 0
+    return inside, _chunks(aside)
+
+
+def _chunks(rows: list[Row]) -> list[list[Row]]:
     chunks: list[list[Row]] = []
-    for r in aside:
-        last = chunks[-1] if chunks else None
-        apart = last is None or len(last) >= ROWS and ((r.group, r.param.split("/")[0]) != (last[-1].group, last[-1].param.split("/")[0]) or "/" not in r.param)
-        if apart:
+    room = 0
+    for r in rows:
+        if not chunks or room <= 0 and (_together(r) != _together(chunks[-1][-1]) or "/" not in r.param):
             chunks.append([])
+            room = ROWS
         chunks[-1].append(r)
-    return inside, chunks
+        room -= weight(r)
+    return chunks
+
+
+def _together(row: Row) -> tuple[int, str]:
+    return row.group, row.param.split("/")[0]
 
 
 def document(entry: Entry, rows: list[Row]) -> dict:

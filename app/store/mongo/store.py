@@ -21,6 +21,18 @@ WAIT = 4_000
 """Milliseconds that a request waits for a server before it is refused."""
 
 
+TOO_LARGE = {10334, 17280, 257}
+"""Codes of a document, an index key, a transaction beyond the server's limits."""
+STRANGER = {13, 18}
+"""Codes of an operation without the right to it, and of a failed authentication."""
+
+
+def codes(error: PyMongoError) -> set[int]:
+    """The codes of all that went wrong."""
+    details = getattr(error, "details", None) or {}
+    return {getattr(error, "code", None), *(e.get("code") for e in details.get("writeErrors", ()))}
+
+
 def told(verb):
     """A verb whose failures of the database are told as errors.Unavailable, TooCostly or TooLarge."""
     @functools.wraps(verb)
@@ -35,13 +47,24 @@ def told(verb):
 def failure(error: PyMongoError) -> errors.Failure:
     if isinstance(error, ExecutionTimeout):
         return errors.TooCostly("The search takes too long: narrow it.")
-    if isinstance(error, DocumentTooLarge):
-        return errors.TooLarge("This resource is larger than the store takes.")
+    if isinstance(error, DocumentTooLarge) or codes(error) & TOO_LARGE:
+        return errors.TooLarge("This resource or transaction is larger than the store takes.")
+    if isinstance(error, ConfigurationError):
+        return errors.Unavailable(f"This is no address of a MongoDB server (mongodb://HOST/NAME): {error}")
+    if codes(error) & STRANGER:
+        return errors.Unavailable("The database does not accept this user and password, or gives the user no right to this database.")
     if isinstance(error, ConnectionFailure | InvalidOperation):
         return errors.Unavailable("The database cannot be reached; nothing was done.", retry_after=5)
     if isinstance(error, OperationFailure) and error.code == 14031:
         return errors.Unavailable("The disk of the database is full; nothing was done.", retry_after=30)
     return errors.Unavailable(f"The database refuses to work now ({type(error).__name__}); nothing was done.", retry_after=5)
+
+
+def _client(url: str, options: dict) -> AsyncMongoClient:
+    try:
+        return AsyncMongoClient(url, **options)
+    except ValueError as error:
+        raise ConfigurationError(str(error)) from error
 
 
 class MongoStore:
@@ -65,7 +88,7 @@ class MongoStore:
         options: further ones of pymongo's client. Errors: errors.Unavailable when the server cannot be reached or has no transactions,
         or the store is of another version.
         """
-        client = AsyncMongoClient(url, **{"serverSelectionTimeoutMS": WAIT, "connectTimeoutMS": WAIT, "socketTimeoutMS": 30_000, "appname": "yilian", **options})
+        client = _client(url, {"serverSelectionTimeoutMS": WAIT, "connectTimeoutMS": WAIT, "socketTimeoutMS": 30_000, "appname": "yilian", **options})
         store = cls(client, transactions=not without_transactions)
         try:
             await store._prepare(zone, reindexing)
@@ -100,8 +123,8 @@ class MongoStore:
 
     async def _try_transaction(self) -> None:
         """A standalone server announces sessions and refuses transactions only when one is tried."""
+        await self.db.scratch.delete_many({"_id": "transaction"})
         try:
-            await self.db.scratch.delete_many({"_id": "transaction"})
             async with self.client.start_session() as session, await session.start_transaction():
                 await self.db.client[self.db.name].scratch.insert_one({"_id": "transaction"}, session=session)
             await self.db.scratch.delete_many({"_id": "transaction"})
