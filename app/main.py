@@ -10,6 +10,7 @@ import re
 import socket
 import tempfile
 import time
+from zoneinfo import ZoneInfo
 
 from fastapi import FastAPI
 
@@ -29,6 +30,7 @@ log = logging.getLogger("yilian")
 
 async def open_store(settings: Settings, *, reindexing: bool = False) -> Store:
     """The store that the settings name. Errors: ValueError for a name of no known kind; Unavailable where it cannot be served."""
+    _check_zone(settings.zone)
     kind, _, rest = settings.store.partition(":")
     if kind == "sqlite" and rest:
         if os.path.isdir(rest):
@@ -39,6 +41,13 @@ async def open_store(settings: Settings, *, reindexing: bool = False) -> Store:
         from app.store.mongo import MongoStore
         return await MongoStore.open(settings.store, zone=settings.zone, without_transactions=settings.without_transactions, reindexing=reindexing)
     raise ValueError(f"A store is sqlite:PATH or mongodb://HOST/NAME, not {settings.store!r}.")
+
+
+def _check_zone(name: str) -> None:
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        raise ValueError(f"YILIAN_ZONE is the name of a time zone such as Asia/Shanghai, not {name!r}.") from None
 
 
 @contextlib.asynccontextmanager

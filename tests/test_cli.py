@@ -23,15 +23,15 @@ from app.settings import Settings, shipped
 MAPPING = "jiadingtcm/outpatient-visit"
 
 
-def start(folder, *words: str) -> subprocess.Popen:
+def start(folder, *words: str, **environ: str) -> subprocess.Popen:
     code = "from app.cli import main; main()"
     path = str(shipped("profiles").parent)
     return subprocess.Popen([sys.executable, "-c", code, *words], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                            env={"PYTHONPATH": path, "PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "COLUMNS": "200"})
+                            env={"PYTHONPATH": path, "PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "COLUMNS": "200", **environ})
 
 
-def yilian(folder, *words: str) -> tuple[int, str]:
-    process = start(folder, *words)
+def yilian(folder, *words: str, **environ: str) -> tuple[int, str]:
+    process = start(folder, *words, **environ)
     text, _ = process.communicate(timeout=120)
     assert "Traceback" not in text, text
     return process.returncode, text
@@ -85,6 +85,14 @@ def test_a_wrong_call_is_told_in_one_sentence(tmp_path, words, code, said):
     got, text = yilian(tmp_path, *words)
     assert got == code and said in text
     assert not (tmp_path / "none.db").exists()
+
+
+@pytest.mark.parametrize(("name", "value", "said"), [
+    ("YILIAN_ZONE", "Mars/North", "such as Asia/Shanghai, not 'Mars/North'"), ("YILIAN_PAGE", "many", "YILIAN_PAGE is a whole number"),
+    ("YILIAN_ENFORCE_REFERENCES", "maybe", "YILIAN_ENFORCE_REFERENCES is yes or no"), ("YILIAN_STORE", "foo", "sqlite:PATH")])
+def test_a_wrong_setting_is_told_and_makes_no_store(tmp_path, name, value, said):
+    code, text = yilian(tmp_path, "serve", "--open", **{name: value})
+    assert code == 2 and said in text and not (tmp_path / "data" / "yilian.db").exists()
 
 
 def test_a_port_in_use_is_told(tmp_path, port):
