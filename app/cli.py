@@ -58,7 +58,7 @@ def _told():
     except (Mistake, Reject, ValueError) as error:
         _stop(str(error), 2)
     except OSError as error:
-        _stop(f"{error.filename}: {error.strerror}." if error.filename and error.strerror else str(error), 3)
+        _stop(f"{error.filename or 'The files could not be written'}: {error.strerror or error}. Run it again when that is mended: it goes on where it stopped.", 3)
     except (errors.Failure, feed.Busy) as error:
         _stop(str(error), 3)
 

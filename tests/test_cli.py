@@ -65,7 +65,7 @@ def test_help_is_everywhere(tmp_path, words):
     (["serve", "--open", "--store", "foo:bar"], 2, "sqlite:PATH or mongodb://HOST/NAME"),
     (["serve", "--open", "--store", "mongodb://host"], 2, "sqlite:PATH or mongodb://HOST/NAME"),
     (["serve", "--open", "--store", "sqlite:."], 2, "name a file in it"),
-    (["serve", "--open", "--store", "sqlite:/proc/none/y.db"], 3, "/proc/none: No such file or directory."),
+    (["serve", "--open", "--store", "sqlite:/proc/none/y.db"], 3, "/proc/none: No such file or directory. Run it again"),
     (["serve", "--open", "--store", "mongodb://127.0.0.1:1/yilian"], 3, "cannot be reached"),
     (["reindex", "--store", "sqlite:none.db"], 2, "There is no store at none.db"),
     (["import", "nobody/nothing", "cols.csv"], 2, f"there are {MAPPING}"),
