@@ -44,12 +44,12 @@ class Direct:
     async def _empty(self) -> None:
         while self._waiting:
             batch, self._waiting = self._waiting[:TOGETHER], self._waiting[TOGETHER:]
-            failure: Exception | None = None
+            failed = False
             try:
                 await self._store.keep([access for access, _ in batch])
             except Exception as error:
                 log.error("accesses cannot be recorded: %s", error)
-                failure = errors.Unavailable("Accesses cannot be recorded now, so nothing is answered.", retry_after=5)
+                failed = True
             for access, done in batch:
                 if not done.done():
-                    done.set_result(access) if failure is None else done.set_exception(failure)
+                    done.set_exception(errors.Unavailable("Accesses cannot be recorded now, so nothing is answered.", retry_after=5)) if failed else done.set_result(access)

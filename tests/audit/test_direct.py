@@ -43,6 +43,9 @@ async def test_a_store_that_does_not_keep_them_is_a_503():
             raise ConnectionError("gone")
     with pytest.raises(errors.Unavailable):
         await Direct(Gone()).write(access(1))
+    direct = Direct(Gone())
+    failures = await asyncio.gather(*(direct.write(access(i)) for i in range(3)), return_exceptions=True)
+    assert len({id(f) for f in failures}) == 3  # each request tells its own place in it
 
 
 async def test_a_store_elsewhere_needs_no_folder_here(mongo_url, transactions, tmp_path, monkeypatch):
