@@ -128,6 +128,7 @@ class Commit:
         """The changes with their ids known: given, made, or found by their conditions; and those that are done already: deletes, which
         come first, and creates that find their resource."""
         targets, settled, taken, equal = {}, {}, set(), {}
+        found = {step: await self._found(tx, change) for step, change in enumerate(changes) if change.method == "delete" and change.condition is not None}
         for step in sorted(range(len(changes)), key=lambda step: (changes[step].method != "delete", changes[step].condition is None)):
             change = changes[step]
             with _at(change):
@@ -135,7 +136,7 @@ class Commit:
                 if first != step:  # the same conditional create again: it finds what the first one makes
                     targets[step], settled[step] = targets[first], Done("found", None)
                     continue
-                targets[step], done, names = await self._target(tx, change)
+                targets[step], done, names = await self._target(tx, change, found.get(step))
                 if taken.intersection(names):
                     raise errors.Invalid(f"{', '.join(taken.intersection(names))} is changed twice in one transaction.")
                 taken.update(names)
@@ -143,12 +144,17 @@ class Commit:
                     settled[step] = done
         return [targets[step] for step in range(len(changes))], settled
 
-    async def _target(self, tx, change: Change) -> tuple[Change, Done | None, list[str]]:
-        """One change with its id, what became of it already, and the names of what it changes."""
+    async def _found(self, tx, change: Change) -> list[Found]:
+        """What the condition of a change means; deletes are asked before any of them is done, so that two which mean one resource are told."""
+        with _at(change):
+            return await self._matches(tx, change.type, change.condition, 1000 if change.many else 2)
+
+    async def _target(self, tx, change: Change, found: list[Found] | None) -> tuple[Change, Done | None, list[str]]:
+        """One change with its id, what became of it already, and the names of what it changes; found: what its condition means, if that is known."""
         if change.condition is None:
             target = replace(change, id=new_id()) if change.method == "create" else change
             return target, await self._writer(tx).apply(target, None) if change.method == "delete" else None, [f"{target.type}/{target.id}"]
-        matches = await self._matches(tx, change.type, change.condition, 1000 if change.many else 2)
+        matches = await self._found(tx, change) if found is None else found
         if change.method == "delete" and change.many:
             return change, await self._delete_all(tx, change, matches), [m.entry.ref for m in matches]
         if len(matches) > 1:

@@ -352,3 +352,12 @@ async def test_nul_and_what_is_not_utf8_is_refused_in_an_entry_too(client, url):
 async def test_conditional_creates_under_one_condition_are_alike(client):
     told = await refused(client, entry("POST", "Patient", named("1"), ifNoneExist="identifier=1"), entry("POST", "Patient", named("1", gender="male"), ifNoneExist="?identifier=1"))
     assert "different content" in told["diagnostics"] and told["expression"] == ["Bundle.entry[1]"]
+
+
+@pytest.mark.parametrize("second", ["Patient?identifier=s|2", "Patient?family=甲", "Patient/{id}"])
+async def test_two_deletes_of_one_transaction_do_not_mean_one_resource(client, second):
+    """https://hl7.org/fhir/R4/http.html#trules: overlapping identities fail, conditional deletes included."""
+    both = (await client.post("Patient", json=patient(identifier=[{"system": "s", "value": "1"}, {"system": "s", "value": "2"}], name=[{"family": "甲"}]))).json()
+    outcome = await refused(client, entry("DELETE", "Patient?identifier=s|1"), entry("DELETE", second.format(id=both["id"])))
+    assert outcome["expression"] == ["Bundle.entry[1]"]
+    assert await count(client) == 1
