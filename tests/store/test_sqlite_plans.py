@@ -31,7 +31,7 @@ SEARCHES = {
     "a reverse chain": Query(("Patient",), Back("Observation.subject", "Observation", CODE)),
     "an id": Query(("Patient",), Stamp((Compare("id", "eq", "p1"),))),
     "a patient's entries": Query((), Stamp((Compare("about", "eq", "Patient/p1"),))),
-    "what a fact grants": Query(("Observation",), And((SUBJECT, Granted((Compare("grantee", "eq", "b"),), (("patient", "about"),))))),
+    "what a fact grants": Query(("Observation",), And((SUBJECT, Granted((Compare("effect", "eq", "allow"), Compare("grantee", "eq", "b")), (("patient", "about"),))))),
 }
 
 
@@ -75,3 +75,46 @@ async def test_every_statement_of_a_search_is_bounded_by_an_index(store, name, a
     await store.search(query, at=at, now=0, limit=20, after=place)
     store._read.set_trace_callback(None)
     assert statements and not whole_tables(store._read, statements)
+
+
+def _watched(store) -> list[str]:
+    statements: list[str] = []
+    store._end()
+    store._read.set_trace_callback(statements.append)
+    return statements
+
+
+@pytest.mark.parametrize("name", SEARCHES)
+async def test_every_statement_of_a_count_is_bounded_by_an_index(store, name):
+    at = await store.newest()
+    statements = _watched(store)
+    await store.count(SEARCHES[name], at=at, now=0)
+    assert statements and not whole_tables(store._read, statements)
+
+
+@pytest.mark.parametrize("types, id", [(("Observation",), "o1"), (("Observation",), None), ((), None), (("Observation", "Patient"), None)])
+async def test_every_statement_of_a_history_is_bounded_by_an_index(store, types, id):
+    at = await store.newest()
+    statements = _watched(store)
+    found = await store.history(Query(types, Stamp((Compare("custodian", "eq", "a"),))), at=at, now=0, limit=5, id=id, since=1, after=10**6)
+    assert len(found) == (1 if id else 5)
+    assert statements and not whole_tables(store._read, statements)
+
+
+@pytest.mark.parametrize("asked", [(), (("patient", "Patient/p1"),), (("entity", "Patient/p1"),), (("user", "u"),), (("client", "c"),), (("number", 1),)])
+@pytest.mark.parametrize("after", [None, (5, 5, 5)])
+async def test_a_search_of_the_log_follows_an_index_in_its_order_and_sorts_nothing(store, asked, after):
+    statements = _watched(store)
+    await store.events(Stamp(tuple(Compare(column, "eq", value) for column, value in asked)), limit=5, after=after)
+    steps = [step for text in statements if text.startswith("select") for *_, step in store._read.execute("explain query plan " + text)]
+    assert steps and not [s for s in steps if "TEMP B-TREE" in s or s.startswith("SCAN") and (asked or after or "access_at" not in s)]
+
+
+async def test_a_missing_index_is_noticed(store):
+    store._commits.con.execute("drop index row_low")
+    store._commits.con.execute("drop index row_high")
+    store._commits.con.execute("create index row_low on row (low) where low is not null")
+    statements = _watched(store)
+    await store.search(SEARCHES["a date in its order"], at=await store.newest(), now=0, limit=5)
+    plans = [step for text in statements if text.startswith("select") for *_, step in store._read.execute("explain query plan " + text)]
+    assert any("TEMP B-TREE" in step for step in plans) or whole_tables(store._read, statements)

@@ -11,7 +11,9 @@ ACCESS = ("journal", "sequence", "at", "outcome", "organization", "client", "use
 EVENT = ("action", "subtype", "entity", "version", "patient")
 _VALUES = attrgetter(*ACCESS)
 _INSERT = f"insert into access ({','.join(ACCESS)},plain) values ({','.join('?' * len(ACCESS))},?) on conflict (journal, sequence) do nothing"
-COLUMNS = {**{c: f"a.{c}" for c in ACCESS}, "number": "a.number", "ordinal": "v.ordinal", **{c: f"v.{c}" for c in EVENT}, "at": "v.at"}
+RECORDS = {**{c: f"a.{c}" for c in ACCESS}, "number": "a.number", "ordinal": "v.ordinal", **{c: f"v.{c}" for c in EVENT}}
+EVENTS = {**RECORDS, "at": "v.at", "number": "v.access"}
+"""Columns, read by the record first or by the event first: both have the time and the record's number, the order's."""
 
 
 def put(con, access: Access) -> None:
@@ -30,20 +32,22 @@ def put(con, access: Access) -> None:
 
 def find(con, names, where: Clause, limit: int, after: tuple | None, ascending: bool) -> list[Seen]:
     """Events in the order of their time, then record and ordinal."""
-    parts = [condition(where)]
+    by, start = source(where)
+    parts = [condition(where, by)]
     sign, desc = (">", "") if ascending else ("<", " desc")
     if after is not None:
-        parts.append(Sql(f"v.at{sign}=? and (v.at,v.access,v.ordinal){sign}(?,?,?)", (after[0], *after)))
+        parts.append(Sql(f"{by['at']}{sign}=? and ({by['at']},{by['number']},v.ordinal){sign}(?,?,?)", (after[0], *after)))
     holds = join(" and ", parts, TRUE)
-    rows = con.execute(f"select v.at, a.number, v.ordinal from {source(where)} where {holds.text} order by v.at{desc}, v.access{desc}, v.ordinal{desc} limit ?",
+    rows = con.execute(f"select v.at, a.number, v.ordinal from {start} where {holds.text} order by {by['at']}{desc}, {by['number']}{desc}, v.ordinal{desc} limit ?",
                        (*holds.args, limit)).fetchall()
     kept = {number: _access(con, number) for number in {r[1] for r in rows}}
     return [Seen(kept[number], ordinal, (at, number, ordinal)) for at, number, ordinal in rows]
 
 
 def count(con, names, where: Clause) -> int:
-    holds = condition(where)
-    return con.execute(f"select count(*) from {source(where)} where {holds.text}", holds.args).fetchone()[0]
+    by, start = source(where)
+    holds = condition(where, by)
+    return con.execute(f"select count(*) from {start} where {holds.text}", holds.args).fetchone()[0]
 
 
 def one(con, names, journal: str, sequence: int) -> Access | None:
@@ -51,28 +55,29 @@ def one(con, names, journal: str, sequence: int) -> Access | None:
     return _access(con, found[0]) if found else None
 
 
-def source(where: Clause) -> str:
-    """Where events are read from: by the patient or entity asked for, else by the record's own indexes, else by time."""
-    asked = {c.column for part in (where.parts if isinstance(where, And) else (where,)) if isinstance(part, Stamp) for c in part.compares if c.how == "eq"}
+def source(where: Clause) -> tuple[dict[str, str], str]:
+    """(columns, tables) by which events are read: by the patient or entity asked for, else by the record's own indexes, else by time."""
+    asked = {c.column for part in (where.parts if isinstance(where, And) else (where,)) if isinstance(part, Stamp) for c in part.compares if c.how == "eq" and c.value != ""}
     for column in ("patient", "entity"):
         if column in asked:
-            return f"event v indexed by event_{column} cross join access a on a.number=v.access and v.{column}<>''"
-    return "access a cross join event v on v.access=a.number"
+            return EVENTS, f"event v indexed by event_{column} cross join access a on a.number=v.access and v.{column}<>''"
+    # an index without the empty ones is used only where the statement itself says that it looks for none of them
+    return RECORDS, "access a cross join event v on v.access=a.number" + (" and a.user<>''" if "user" in asked else "")
 
 
-def condition(clause: Clause) -> Sql:
+def condition(clause: Clause, by: dict[str, str]) -> Sql:
     if isinstance(clause, And):
-        return join(" and ", [condition(p) for p in clause.parts], TRUE)
+        return join(" and ", [condition(p, by) for p in clause.parts], TRUE)
     if isinstance(clause, Or):
-        return join(" or ", [condition(p) for p in clause.parts], FALSE)
+        return join(" or ", [condition(p, by) for p in clause.parts], FALSE)
     if isinstance(clause, Not):
-        inner = condition(clause.part)
+        inner = condition(clause.part, by)
         return Sql(f"not coalesce({inner.text},0)", inner.args)
-    return join(" and ", [_compare(c) for c in clause.compares], TRUE)
+    return join(" and ", [_compare(c, by) for c in clause.compares], TRUE)
 
 
-def _compare(compare: Compare) -> Sql:
-    name = COLUMNS[compare.column]
+def _compare(compare: Compare, by: dict[str, str]) -> Sql:
+    name = by[compare.column]
     # the empty text is how these columns say that there is nothing
     if compare.how in ("none", "some"):
         return Sql(f"{name}{'=' if compare.how == 'none' else '<>'}''")
