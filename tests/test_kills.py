@@ -164,8 +164,6 @@ async def test_several_processes_killed_under_load_keep_and_log_all_that_they_an
         for _ in range(LIVES):
             async with serving(store, **settings) as (server, client):
                 await killed(load, server, client)
-        with MongoClient(mongo_url) as client:  # as when what died has been waited for
-            client[name].running.update_many({}, {"$set": {"at": 0}})
         await judged(load, store, whole=transactions, **settings)
     finally:
         with MongoClient(mongo_url) as client:

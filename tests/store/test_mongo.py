@@ -5,6 +5,8 @@ Tests marked `transactions` need a server that has them: MONGO=mongodb://... of 
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 import time
 from urllib.parse import urlsplit
 
@@ -12,7 +14,7 @@ import pytest
 
 from app import errors
 from app.search.query import ALL, Compare, Query, Row, has
-from app.store.mongo import MongoStore, commit, numbers
+from app.store.mongo import MongoStore, commit, numbers, process
 from tests.store.proxy import Proxy
 from tests.store.writing import NOW, access, entry, ids, put
 
@@ -220,14 +222,67 @@ async def test_a_commit_under_way_holds_the_newest_number_back(store, monkeypatc
     assert await ids(store, "Patient") == ["p2", "p1"]
 
 
-async def test_a_commit_of_a_process_that_died_is_settled(store):
+async def _noted(store, by: str) -> int:
+    """The number of a commit that another process has begun, which nothing more is heard of."""
+    number = store.numbers.next()
+    await store.db.running.insert_one({"_id": number, "at": numbers.moment(), "by": by})
+    return number
+
+
+async def test_a_commit_of_a_process_that_was_killed_here_is_settled_at_once(store):
+    killed = subprocess.run([sys.executable, "-c", "from app.store.mongo import process; print(process.own())"], capture_output=True, text=True, check=True).stdout.strip()
+    assert killed and process.gone(killed) and not process.gone(process.own()) and not process.gone("") and not process.gone(killed.replace("/", "-/", 1))
     await put(store, "Patient", "p1")
-    dead = store.numbers.next()
-    await store.db.running.insert_one({"_id": dead, "at": numbers.moment() - numbers.ABANDONED - 1})
+    dead = await _noted(store, killed)
     last = await put(store, "Patient", "p2")
     assert await store.newest() == last.born
     assert await store.db.running.find_one({"_id": dead}) is None
     assert not await store.numbers.landed(dead)
+
+
+async def test_commits_of_another_machine_are_settled_when_they_gave_no_sign_for_a_while(store, monkeypatch):
+    monkeypatch.setattr(numbers, "PATIENCE", 0.02)
+    monkeypatch.setattr(numbers, "QUIET", 0.3)
+    await put(store, "Patient", "p1")
+    dead = [await _noted(store, "elsewhere/1/1") for _ in range(3)]
+    last = await put(store, "Patient", "p2")
+    assert await store.newest() == dead[0] - 1
+    await asyncio.sleep(0.4)
+    assert await store.newest() == last.born
+    assert await store.db.running.count_documents({}) == 0
+
+
+async def test_a_slow_commit_of_another_machine_is_waited_for_as_long_as_it_gives_signs(store, other, monkeypatch):
+    for name, seconds in (("PATIENCE", 0.02), ("QUIET", 0.3), ("PULSE", 0.05)):
+        monkeypatch.setattr(numbers, name, seconds)
+    other.numbers.process = "elsewhere/1/1"
+    await put(store, "Patient", "p1")
+    slow = await other.numbers.begin()
+    last = await put(store, "Patient", "p2")
+    for _ in range(4):
+        assert await store.newest() == slow - 1
+        await asyncio.sleep(0.2)
+    other.numbers.leave(slow)
+    await store.newest()
+    await asyncio.sleep(0.5)
+    await store.newest()
+    await asyncio.sleep(0.4)
+    assert await store.newest() == last.born
+
+
+@pytest.mark.transactions
+async def test_a_commit_that_was_taken_for_dead_by_mistake_runs_again(store, other):
+    given: list[int] = []
+
+    async def work(tx):
+        await tx.write(entry("Patient", "p1"), [], [])
+        await tx.send()
+        given.append(tx.number)
+        if len(given) == 1:
+            await other.numbers.settle(tx.number)
+    await store.commit(work)
+    assert len(given) == 2 and not await store.numbers.landed(given[0]) and await store.numbers.landed(given[1])
+    assert await ids(store, "Patient") == ["p1"]
 
 
 async def test_a_clock_that_is_behind_gives_no_number_up_to_the_newest(store, other, monkeypatch):

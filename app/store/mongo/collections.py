@@ -202,10 +202,11 @@ class Commits(Document):
 
 
 class Running(Document):
-    """Commits that took a number and have not landed; `at` is when, in microseconds."""
+    """Commits that took a number and have not landed; `at` is the last sign of life, in microseconds, `by` the process."""
 
     number = IntField(primary_key=True)
     at = IntField()
+    by = StringField()
     meta = {"collection": "running", "auto_create_index": False}
 
 

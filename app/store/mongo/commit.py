@@ -223,6 +223,7 @@ class Commits:
     async def close(self) -> None:
         """Finishes what was accepted."""
         await asyncio.gather(*self.running, return_exceptions=True)
+        self.numbers.close()
 
     async def _run(self, work):
         token = uuid.uuid4().hex
@@ -246,6 +247,7 @@ class Commits:
                     if session is not None and not await self._landed(session, tx.number):
                         raise Clash
             except Doubt:
+                self.numbers.leave(tx.number)
                 raise
             except BaseException:
                 await self._give_up(session, tx.number)

@@ -4,7 +4,8 @@ A commit first notes its number in `running` and then looks at the mark `horizon
 one. Whoever asks for the newest number first moves the horizon there and then looks at `running`. So either the asker sees the commit
 that is under way and answers with less, or the commit sees the horizon and goes beyond it: nothing appears later up to a number once given.
 The transaction of a commit notes its number in `commits`. Whoever takes a running commit for dead notes that number there first, as void:
-either finds the other's note, so that a commit lands or is dropped, never both.
+either finds the other's note, so that a commit lands or is dropped, never both. One is taken for dead whose process is gone from this
+machine, or has given no sign of life for a while; taken so by mistake, it runs again under another number.
 """
 from __future__ import annotations
 
@@ -12,14 +13,21 @@ import asyncio
 import random
 import time
 
-from pymongo.errors import DuplicateKeyError
+import pymongo
+from pymongo.errors import DuplicateKeyError, PyMongoError
+
+from app.store.mongo import process
 
 TIE = 10
 """Bits below the microseconds that tell writers apart."""
 PATIENCE = 0.25
 """Seconds that the newest number waits for commits under way that hide finished ones."""
-ABANDONED = 180_000_000
-"""Microseconds after which a running commit's process is taken for dead; a transaction lives a minute at most."""
+PULSE = 2.0
+"""Seconds between two signs of life of a process with commits under way."""
+QUIET = 10.0
+"""Seconds of watching without a sign of life after which a running commit is taken for dead."""
+SETTLING = 2.0
+"""Seconds that a dead commit's own transaction may keep its number from being noted as void."""
 
 
 def moment() -> int:
@@ -32,6 +40,11 @@ class Numbers:
 
     def __init__(self, db):
         self.db, self.last, self.writer, self.horizon = db, 0, random.getrandbits(TIE), 0
+        self.process, self._own, self._pulse, self._watched = process.own(), set(), None, {}
+
+    def close(self) -> None:
+        if self._pulse is not None:
+            self._pulse.cancel()
 
     def seen(self, number: int) -> None:
         self.last = max(self.last, number >> TIE)
@@ -45,17 +58,38 @@ class Numbers:
         while True:
             number = self.next()
             try:
-                await self.db.running.insert_one({"_id": number, "at": moment()})
+                await self.db.running.insert_one({"_id": number, "at": moment(), "by": self.process})
             except DuplicateKeyError:
                 continue
+            self._live(number)
             mark = await self.db.marks.find_one({"_id": "horizon"})
             if mark is None or number > mark["number"]:
                 return number
             self.seen(mark["number"])
             await self.forget(number)
 
+    def _live(self, number: int) -> None:
+        self._own.add(number)
+        if self._pulse is None or self._pulse.done():
+            self._pulse = asyncio.create_task(self._beat())
+
+    async def _beat(self) -> None:
+        """Signs of life, as long as there are commits under way."""
+        await asyncio.sleep(PULSE)
+        while self._own:
+            try:
+                await self.db.running.update_many({"_id": {"$in": list(self._own)}}, {"$set": {"at": moment()}})
+            except PyMongoError:
+                pass  # no sign is a sign, too
+            await asyncio.sleep(PULSE)
+
+    def leave(self, number: int) -> None:
+        """Nothing more is done for the commit of this number here: who asks for the newest number settles it."""
+        self._own.discard(number)
+
     async def forget(self, number: int) -> None:
         """The commit of this number has landed, or never will."""
+        self.leave(number)
         await self.db.running.delete_one({"_id": number})
 
     async def landed(self, number: int) -> bool:
@@ -75,15 +109,35 @@ class Numbers:
         limit = time.monotonic() + PATIENCE
         while True:
             top = await self._top()
-            first = await self.db.running.find_one({}, sort=[("_id", 1)])
-            if first is None or first["_id"] > top:
+            notes = await self.db.running.find({"_id": {"$lte": top}}, sort=[("_id", 1)]).to_list()
+            if not notes:
                 return top
-            if first["at"] < moment() - ABANDONED:
-                await self.settle(first["_id"])
-            elif time.monotonic() > limit:
-                return first["_id"] - 1
-            else:
-                await asyncio.sleep(0.01)
+            dead = [note["_id"] for note in notes if self._is_dead(note)]
+            if not (dead and await self._settled(dead)) and time.monotonic() > limit:
+                return notes[0]["_id"] - 1
+            await asyncio.sleep(0 if dead else 0.01)
+
+    def _is_dead(self, note: dict) -> bool:
+        if process.gone(note.get("by", "")):
+            return True
+        at, since = self._watched.get(note["_id"], (None, 0.0))
+        if at != note["at"]:
+            if len(self._watched) > 10_000:
+                self._watched.clear()
+            self._watched[note["_id"]] = note["at"], time.monotonic()
+            return False
+        return time.monotonic() - since > QUIET
+
+    async def _settled(self, numbers: list[int]) -> bool:
+        """Whether all are decided; while a dead commit's transaction is open, the database keeps us from it."""
+        try:
+            with pymongo.timeout(SETTLING):
+                for number in numbers:
+                    await self.settle(number)
+                    self._watched.pop(number, None)
+            return True
+        except PyMongoError:
+            return False
 
     async def _top(self) -> int:
         """The largest number that landed (or is void), once the horizon is there."""
