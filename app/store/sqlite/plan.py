@@ -14,6 +14,9 @@ from app.store.sqlite.clauses import SINGLE, TRUE, Compiler, Sql, join
 FEW = 300
 """A driver with fewer entries than this is run to its end and sorted; it also bounds what counting a driver costs."""
 
+MANY = 10_000
+"""A count reads all that its driver gives: one with fewer than this is looked for before any will do."""
+
 
 class Driver(NamedTuple):
     """What gives entries, and the clause that is still to be asked of them."""
@@ -35,7 +38,7 @@ def select(con: sqlite3.Connection, compiler: Compiler, query: Query, columns: s
 
 
 def count(con: sqlite3.Connection, compiler: Compiler, query: Query) -> int:
-    driver = fewest(con, compiler, query) or _any_source(compiler, query)
+    driver = fewest(con, compiler, query) or fewest(con, compiler, query, MANY) or _any_source(compiler, query)
     start, holds = _start(compiler, query, driver)
     return con.execute(f"select count(*) from {start.text} where {holds.text}", (*start.args, *holds.args)).fetchone()[0]
 
@@ -55,9 +58,9 @@ def explain(con: sqlite3.Connection, compiler: Compiler, query: Query) -> str:
     return "order: the sort index is followed, all is probed" if query.sort else "newest: entries are followed from the newest, all is probed"
 
 
-def fewest(con: sqlite3.Connection, compiler: Compiler, query: Query) -> Driver | None:
+def fewest(con: sqlite3.Connection, compiler: Compiler, query: Query, few: int = FEW) -> Driver | None:
     """The conjunct that gives the fewest entries, where that is few."""
-    best, least = None, FEW
+    best, least = None, few
     for clause in conjuncts(query.where):
         source = compiler.source(clause, query.types)
         if source is None:
