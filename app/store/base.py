@@ -19,7 +19,7 @@ class Entry:
     """One version of a resource, deletes included, with its stamp: all that decisions need without parsing.
 
     number:    order of entries in this store; a later one is larger (0 before it is written)
-    born/died: commits at which it became and ceased to be current: it is current as of N when born <= N < died
+    born/died: commits at which it became and ceased to be current: it is current as of N when born <= N < died (a purge makes them equal: as of no commit)
     updated:   microseconds UTC; never runs backwards for a resource
     custodian: id of the Organization that answers for it; `writer` the access record (number or journal slot) of its write
     about:     `Patient/id` of those whom it concerns; `many`: allowed only if allowed for each

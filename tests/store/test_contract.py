@@ -493,7 +493,8 @@ async def test_a_purge_takes_text_and_rows_and_leaves_hash_and_order(store):
     old = await store.get("Patient", "p1", version=1)
     assert (old.text, old.purged, old.about) == (None, True, ())
     assert (old.hash, old.number, old.born) == (first.hash, first.number, first.born)
-    assert await ids(store, "Patient", has("Patient.name"), at=at) == []
+    assert await ids(store, "Patient", has("Patient.name"), at=at) == await ids(store, "Patient", at=at) == []
+    assert await store.count(Query(("Patient",)), at=at, now=NOW) == 0
     assert [e.version for e in await store.history(Query(("Patient",)), at=await store.newest(), now=NOW, limit=5)] == [2, 1]
 
 
@@ -504,6 +505,8 @@ async def test_only_superseded_versions_and_deletes_are_purged(store):
     await delete(store, "Patient", "p1")
     assert await store.purge("Patient", "p1", 2)
     assert await store.purge("Patient", "p1", 1)
+    await put(store, "Patient", "p1")
+    assert await ids(store, "Patient") == ["p1"]
 
 
 async def test_a_large_text_is_purged_whole(store):

@@ -192,7 +192,7 @@ class SqliteStore:
             if found is None:
                 return False
             for text in ("delete from body where number=?", "delete from row where entry=?", "delete from about where number=?",
-                         "update entry set purged=1, about='' where number=?"):
+                         f"update entry set purged=1, about='', died=case when died<{ALIVE} then born else died end where number=?"):
                 tx.con.execute(text, found)
             return True
         return await self._commits.commit(work)
