@@ -223,16 +223,22 @@ class Commit:
         return search.query
 
     async def _enforce(self, tx, changes: list[Change], done: list[Done]) -> None:
-        """Each local reference names something that is there and that the caller sees."""
+        """Each local reference names something that is there and that the caller sees; a stored Bundle may mean its own entries."""
         for change, result in zip(changes, done):
             if result.entry is None or result.entry.text is None or result.outcome not in ("created", "updated"):
                 continue
-            for path, _, _, value in reference.walk(json.loads(result.entry.text)):
+            resource = json.loads(result.entry.text)
+            own = reference.entries(resource) if change.type == "Bundle" else ()
+            for path, _, _, value in reference.walk(resource):
                 parts = reference.parse(value, self.caller.base)
-                if parts.type and parts.id and not parts.base and not parts.fragment:
-                    if not await self._alive(tx, parts.type, parts.id):
-                        with _at(change):
-                            raise errors.Unprocessable(f"{value} is not known here, and this store enforces references.", expression=path)
+                if parts.id and parts.is_local and value not in own and not parts.fragment and not await self._resolves(tx, parts):
+                    with _at(change):
+                        raise errors.Unprocessable(f"{value} is not known here, and this store enforces references.", expression=path)
+
+    async def _resolves(self, tx, parts: reference.Reference) -> bool:
+        if not await self._alive(tx, parts.type, parts.id):
+            return False
+        return not parts.version or parts.version.isdecimal() and 1 <= int(parts.version) <= (await tx.get(parts.type, parts.id)).version
 
 
 class _at:

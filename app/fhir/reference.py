@@ -195,10 +195,16 @@ def _rewritten(type: str, value: dict, mapping) -> dict:
     return value if changed is None else changed
 
 
+def entries(bundle: dict) -> set[str]:
+    """What the references within a bundle may call its entries: their fullUrls, and `Type/id` of those that end so (http://hl7.org/fhir/R4/bundle.html#references)."""
+    given = bundle.get("entry")
+    urls = {e["fullUrl"] for e in given if isinstance(e, dict) and isinstance(e.get("fullUrl"), str)} if isinstance(given, list) else set()
+    return urls | {f"{found.type}/{found.id}" for found in map(parse, urls) if found.id}
+
+
 def _outside(bundle: dict, mapping):
-    """The mapping without the fullUrls of a bundle's own entries: within it, those are what its references mean."""
-    entries = bundle.get("entry")
-    own = {e.get("fullUrl") for e in entries if isinstance(e, dict) and isinstance(e.get("fullUrl"), str)} if isinstance(entries, list) else set()
+    """The mapping without a bundle's own entries: within it, those are what its references mean."""
+    own = entries(bundle)
     return lambda text: None if text in own else mapping(text)
 
 

@@ -236,6 +236,22 @@ async def test_enforced_references_must_resolve_within_or_without():
         await done(client, entry("POST", "Patient", patient(), full=A), entry("POST", "Observation", observation(A)))
 
 
+@pytest.mark.parametrize("version, status", [("1", 201), ("2", 422), ("0", 422), ("x", 422)])
+async def test_an_enforced_reference_to_a_version_must_name_one_that_was(version, status):
+    async with serving(enforce_references=True) as client:
+        await client.put("Patient/p", json=patient(id="p"))
+        assert (await client.post("Observation", json=observation(f"Patient/p/_history/{version}"))).status_code == status
+
+
+@pytest.mark.parametrize("subject, status", [("Patient/9", 201), ("http://elsewhere.example/fhir/Patient/9", 201), ("Patient/8", 422)])
+async def test_references_in_a_stored_bundle_resolve_to_its_own_entries_where_they_are_enforced(subject, status):
+    """http://hl7.org/fhir/R4/bundle.html#references"""
+    whole = {"resourceType": "Bundle", "type": "collection", "entry": [{"fullUrl": "http://elsewhere.example/fhir/Patient/9", "resource": patient(id="9")},
+             {"fullUrl": "http://elsewhere.example/fhir/Observation/1", "resource": observation(subject, id="1")}]}
+    async with serving(enforce_references=True) as client:
+        assert (await client.post("Bundle", json=whole)).status_code == status
+
+
 # the order of entries decides nothing
 
 
