@@ -154,6 +154,24 @@ class Records:
             await self._refuse([tried(c) for c in changes], failure, "; ".join(c.condition for c in changes if c.condition))
             raise
 
+    async def rehearse(self, change: Change | None, event: Event) -> errors.Failure | None:
+        """What would refuse a change, which is tried whole and left undone; None where nothing would. The trial is recorded as `event`."""
+        refusal = None
+        try:
+            if change is not None:
+                commit = Commit(self.world, self.caller, self.scope)
+                await commit.check([change])
+                await self.store.commit(lambda tx: commit.apply(tx, [change], _undo))
+        except _Undone:
+            pass
+        except errors.Unavailable as failure:
+            await self._refuse([event], failure)
+            raise
+        except errors.Failure as failure:
+            refusal = failure
+        await self._tell([event])
+        return refusal
+
     # audit
 
     async def _tell(self, happened: list[Event], query: str = "", outcome: str = "0", reason: str = "") -> None:
@@ -194,6 +212,14 @@ class Records:
         if not visible or version not in (None, "1"):
             raise errors.Absent(f"{LOG}/{id} is not known here.")
         return rendered(found, ordinal)
+
+
+class _Undone(Exception):
+    """Ends a rehearsal."""
+
+
+async def _undo(tx) -> None:
+    raise _Undone
 
 
 class _Span:

@@ -14,8 +14,8 @@ from app.fhir.path import BadExpression, Expression, Node, compile
 from app.fhir.path.mentions import mentions
 from app.fhir.path.node import fields
 
-STRUCTURAL = frozenset({"ele-1", "txt-1", "txt-2"})
-"""Judged with the structure: an element has a value or children; a narrative is safe XHTML."""
+STRUCTURAL = frozenset({"dom-2", "ele-1", "ext-1", "txt-1", "txt-2"})
+"""Judged with the structure (app.fhir.validate)."""
 
 
 class Rule(NamedTuple):

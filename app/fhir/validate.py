@@ -9,7 +9,7 @@ from difflib import get_close_matches
 from functools import lru_cache
 
 from app.errors import Issue
-from app.fhir import definitions, narrative, primitive
+from app.fhir import definitions, invariants, narrative, primitive
 
 MOST = 200
 """Issues that one validation reports; a resource with more is wrong enough."""
@@ -24,6 +24,14 @@ def validate(resource: dict, type: str | None = None) -> list[Issue]:
     """
     issues: list[Issue] = []
     _resource(resource, type or "", "", issues, 0)
+    return issues[:MOST]
+
+
+def judge(resource: dict, type: str | None = None) -> list[Issue]:
+    """All that can be told of a resource: its structure and, where that is right, the invariants, those of best practice as warnings. Errors: TooCostly."""
+    issues = validate(resource, type)
+    if not any(issue.code == "structure" for issue in issues):
+        issues += invariants.check(resource, warnings=True)
     return issues[:MOST]
 
 

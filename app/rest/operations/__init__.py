@@ -7,5 +7,6 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 from app.rest.call import Answer, Call
+from app.rest.operations.validate import validate
 
-OPERATIONS: dict[str, Callable[[Call], Awaitable[Answer]]] = {}
+OPERATIONS: dict[str, Callable[[Call], Awaitable[Answer]]] = {"validate": validate}
