@@ -11,6 +11,7 @@ import time
 from urllib.parse import urlsplit
 
 import pytest
+from pymongo.errors import PyMongoError
 
 from app import errors
 from app.search.query import ALL, Compare, Query, Row, has
@@ -268,6 +269,24 @@ async def test_a_slow_commit_of_another_machine_is_waited_for_as_long_as_it_give
     await store.newest()
     await asyncio.sleep(0.4)
     assert await store.newest() == last.born
+
+
+@pytest.mark.transactions
+async def test_a_dead_commit_whose_transaction_is_open_keeps_nobody_waiting(store, other):
+    """It was killed between the note that it landed and the commit itself."""
+    await put(store, "Patient", "p1")
+    async with other.client.start_session() as session:
+        await session.start_transaction()
+        dead = commit.Tx(other.db, other.numbers, session, "dead")
+        await dead.write(entry("Patient", "p2"), [], [])
+        await dead.send(last=True)
+        other.numbers.leave(dead.number)
+        await store.db.running.update_one({"_id": dead.number}, {"$set": {"by": f"{process.own()}0"}})
+        last = await put(store, "Patient", "p3")
+        assert await store.newest() == last.born
+        assert await ids(store, "Patient") == ["p3", "p1"]
+        with pytest.raises(PyMongoError):
+            await session.commit_transaction()
 
 
 @pytest.mark.transactions

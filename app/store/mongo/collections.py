@@ -8,7 +8,7 @@ entry in those indexes alone that can find it.
 from __future__ import annotations
 
 from bson import Binary
-from mongoengine import BinaryField, BooleanField, Document, DynamicField, EmbeddedDocument, EmbeddedDocumentListField, IntField, ListField, StringField
+from mongoengine import BinaryField, BooleanField, Document, DynamicField, EmbeddedDocument, EmbeddedDocumentListField, IntField, ListField, StringField, UUIDField
 
 from app.search.query import Row
 from app.store.base import Access, Entry, Event, Fact
@@ -202,11 +202,13 @@ class Commits(Document):
 
 
 class Running(Document):
-    """Commits that took a number and have not landed; `at` is the last sign of life, in microseconds, `by` the process."""
+    """Commits that took a number and have not landed; `at` is the last sign of life, in microseconds, `by` the process, `session` that of
+    the transaction."""
 
     number = IntField(primary_key=True)
     at = IntField()
     by = StringField()
+    session = UUIDField()
     meta = {"collection": "running", "auto_create_index": False}
 
 

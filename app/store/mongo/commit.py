@@ -98,7 +98,7 @@ class Tx:
     async def send(self, *, last: bool = False) -> None:
         """Writes what was gathered; with the last of it the note that this commit landed."""
         if self.entries or self.claims or self.accesses or last and self.number:
-            self.number = self.number or await self.numbers.begin()
+            self.number = self.number or await self.numbers.begin(self.session)
             await self._claims()
             await self._entries()
             await self._accesses()

@@ -14,7 +14,7 @@ import random
 import time
 
 import pymongo
-from pymongo.errors import DuplicateKeyError, PyMongoError
+from pymongo.errors import DuplicateKeyError, OperationFailure, PyMongoError
 
 from app.store.mongo import process
 
@@ -53,12 +53,12 @@ class Numbers:
         self.last = max(moment(), self.last + 1)
         return self.last << TIE | self.writer
 
-    async def begin(self) -> int:
-        """A number for a commit that is about to write."""
+    async def begin(self, session=None) -> int:
+        """A number for a commit that is about to write in a session's transaction."""
         while True:
             number = self.next()
             try:
-                await self.db.running.insert_one({"_id": number, "at": moment(), "by": self.process})
+                await self.db.running.insert_one({"_id": number, "at": moment(), "by": self.process, "session": session.session_id["id"] if session else None})
             except DuplicateKeyError:
                 continue
             self._live(number)
@@ -112,7 +112,7 @@ class Numbers:
             notes = await self.db.running.find({"_id": {"$lte": top}}, sort=[("_id", 1)]).to_list()
             if not notes:
                 return top
-            dead = [note["_id"] for note in notes if self._is_dead(note)]
+            dead = [note for note in notes if self._is_dead(note)]
             if not (dead and await self._settled(dead)) and time.monotonic() > limit:
                 return notes[0]["_id"] - 1
             await asyncio.sleep(0 if dead else 0.01)
@@ -128,16 +128,25 @@ class Numbers:
             return False
         return time.monotonic() - since > QUIET
 
-    async def _settled(self, numbers: list[int]) -> bool:
+    async def _settled(self, notes: list[dict]) -> bool:
         """Whether all are decided; while a dead commit's transaction is open, the database keeps us from it."""
         try:
             with pymongo.timeout(SETTLING):
-                for number in numbers:
-                    await self.settle(number)
-                    self._watched.pop(number, None)
+                if sessions := [{"id": note["session"]} for note in notes if note.get("session")]:
+                    await self._end(sessions)
+                for note in notes:
+                    await self.settle(note["_id"])
+                    self._watched.pop(note["_id"], None)
             return True
         except PyMongoError:
             return False
+
+    async def _end(self, sessions: list[dict]) -> None:
+        """Ends the transactions of the dead: open ones would keep what they wrote for a minute."""
+        try:
+            await self.db.client.admin.command("killSessions", sessions)
+        except OperationFailure:
+            pass  # not every server knows it, or lets everyone: then they end by themselves
 
     async def _top(self) -> int:
         """The largest number that landed (or is void), once the horizon is there."""
