@@ -77,8 +77,15 @@ def serve(store: Store = "sqlite:data/yilian.db", host: Annotated[str, typer.Opt
         _stop("Clients have no keys in this version: only an open store serves. Add --open, and everyone on this machine acts as the operator.", 2)
     if not is_loopback(host):
         _stop(f"An open store listens on this machine only; {host} is no loopback address. Use --host 127.0.0.1.", 2)
+    if workers > 1:
+        _lasting(store, "each worker would have its own. Serve it with one worker")
     problems.print(LOUD, style="bold yellow", soft_wrap=True)
     _serve(store, host, port, workers)
+
+
+def _lasting(store: str, why: str) -> None:
+    if store == "sqlite::memory:":
+        _stop(f"A store in memory belongs to one process: {why}, or name a file: sqlite:PATH.", 2)
 
 
 def _serve(store: str, host: str, port: int, workers: int) -> None:
@@ -200,6 +207,7 @@ def _say(text: str, **style) -> None:
 def demo(store: Store = "sqlite:data/yilian.db", port: Annotated[int, typer.Option(min=1, max=65535)] = 8080) -> None:
     """Load the demonstration alliance, import a legacy export, and serve until Ctrl-C. A second time nothing is doubled."""
     folder = Path("data/demo")
+    _lasting(store, "what is loaded would be gone before it is served. Leave --store out")
     with _told():
         done = asyncio.run(_demonstrate(Settings.read(store=store, open=True), folder))
     _report(done, folder / "report")

@@ -61,6 +61,8 @@ def test_help_is_everywhere(tmp_path, words):
     (["serve"], 2, "Add --open"),
     (["serve", "--open", "--host", "0.0.0.0"], 2, "Use --host 127.0.0.1"),
     (["serve", "--open", "--workers", "0"], 2, "--workers"),
+    (["serve", "--open", "--workers", "2", "--store", "sqlite::memory:"], 2, "each worker would have its own"),
+    (["demo", "--store", "sqlite::memory:"], 2, "gone before it is served"),
     (["serve", "--open", "--port", "99999"], 2, "--port"),
     (["serve", "--open", "--store", "foo:bar"], 2, "sqlite:PATH or mongodb://HOST/NAME"),
     (["serve", "--open", "--store", "mongodb://host"], 2, "sqlite:PATH or mongodb://HOST/NAME"),
