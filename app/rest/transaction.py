@@ -15,7 +15,7 @@ from app.fhir import bundle, reference, validate
 from app.records import Event
 from app.records import Change
 from app.rest import body, negotiation, respond, write
-from app.rest.call import Answer, Call, Prefer
+from app.rest.call import Answer, Call, Prefer, single
 
 ORDER = {"DELETE": 0, "POST": 1, "PUT": 2, "PATCH": 2, "GET": 3, "HEAD": 3}
 """https://hl7.org/fhir/R4/http.html#trules"""
@@ -117,7 +117,9 @@ class _Reader:
             raise Invalid("A resource is a JSON object.", expression="resource")
         if where.shape.endswith("s") and resource is not None:
             raise Invalid("The parameters of a search stand in the url of its entry, not in a resource.", expression="resource")
-        return self.call.on(method=method, target=where, pairs=body.pairs(query.encode("utf-8", "replace")), headers=_headers(request),
+        pairs = body.pairs(query.encode("utf-8", "replace"))
+        negotiation.representation(negotiation.FHIR, single(pairs, "_format"))
+        return self.call.on(method=method, target=where, pairs=pairs, headers=_headers(request),
                             body=resource, place=place, url=entry.get("fullUrl", ""))
 
     def _relative(self, url: str) -> str:

@@ -169,3 +169,10 @@ async def test_an_entry_that_refers_to_another_that_is_created_is_refused(client
     made, refused = await send(client, entry("POST", "Patient", patient(), full=full), entry("POST", "Observation", observation))
     assert made["response"]["status"].startswith("201")
     assert refused["response"]["status"].startswith("400") and full in refused["response"]["outcome"]["issue"][0]["diagnostics"]
+
+
+async def test_an_entry_that_asks_for_a_format_that_is_not_served_is_refused(client):
+    await client.put("Patient/z", json=patient(id="z"))
+    asked = [entry("GET", "Patient/z?_format=xml"), entry("GET", "Patient?_format=ttl"), entry("DELETE", "Patient/z?_format=xml"), entry("GET", "Patient/z?_format=json")]
+    assert statuses(await send(client, *asked)) == ["406", "406", "406", "200"]
+    assert (await client.post("", json=transaction(*asked[:1]))).status_code == 406
