@@ -208,6 +208,14 @@ async def test_a_commit_taken_for_dead_runs_again_under_another_number(store, ot
     assert [(e.version, e.born) for e in found] == [(1, begun[1])]
 
 
+@pytest.mark.transactions
+async def test_many_processes_start_at_once(store, mongo_url):
+    url = urlsplit(mongo_url)._replace(path=f"/{store.db.name}").geturl()
+    opened = await asyncio.gather(*(MongoStore.open(url) for _ in range(16)))
+    assert len(opened) == 16 and await store.db.scratch.count_documents({}) == 0
+    await asyncio.gather(*(each.close() for each in opened))
+
+
 # numbers
 
 

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import functools
+import uuid
 
 from pymongo import AsyncMongoClient
 from pymongo.errors import (BulkWriteError, ConfigurationError, ConnectionFailure, DocumentTooLarge, DuplicateKeyError, ExecutionTimeout, InvalidOperation,
@@ -122,12 +123,12 @@ class MongoStore:
                 raise
 
     async def _try_transaction(self) -> None:
-        """A standalone server announces sessions and refuses transactions only when one is tried."""
-        await self.db.scratch.delete_many({"_id": "transaction"})
+        """A standalone server announces sessions and refuses transactions only when one is tried; other processes may try at the same time."""
+        own = {"_id": uuid.uuid4().hex}
         try:
             async with self.client.start_session() as session, await session.start_transaction():
-                await self.db.client[self.db.name].scratch.insert_one({"_id": "transaction"}, session=session)
-            await self.db.scratch.delete_many({"_id": "transaction"})
+                await self.db.client[self.db.name].scratch.insert_one(own, session=session)
+            await self.db.scratch.delete_many({"_id": own["_id"]})
         except (ConfigurationError, OperationFailure) as error:
             raise errors.Unavailable("This MongoDB server has no transactions, without which nothing can be stored safely: run it as a replica set"
                                      " (one node will do).") from error
