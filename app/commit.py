@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from collections import Counter
 from dataclasses import replace
 
 from app import errors
@@ -115,13 +116,13 @@ class Commit:
         await links.confirm(late)
 
     async def _distinct(self, tx, changes: list[Change], done: list[Done]) -> None:
-        """No conditional update or patch means what a create of the same commit made. Errors: Ambiguous."""
-        made = {d.entry.ref for c, d in zip(changes, done) if c.method == "create" and d.outcome == "created"}
-        types = {ref.partition("/")[0] for ref in made}
-        for change in changes:
-            if change.method in ("update", "patch") and change.condition is not None and change.type in types:
+        """No conditional update or patch means what another change of the same commit made. Errors: Ambiguous."""
+        made = {d.entry.ref for c, d in zip(changes, done) if d.outcome == "created" and (c.method == "create" or c.condition is not None)}
+        types = Counter(ref.partition("/")[0] for ref in made)
+        for change, result in zip(changes, done):
+            if change.method in ("update", "patch") and change.condition is not None and types[change.type] > (result.entry.ref in made):
                 with _at(change):
-                    if any(m.entry.ref in made for m in await self._matches(tx, change.type, change.condition, 1000)):
+                    if any(m.entry.ref in made and m.entry.ref != result.entry.ref for m in await self._matches(tx, change.type, change.condition, 1000)):
                         raise errors.Ambiguous(f"{change.type}?{change.condition} means what this transaction creates: a resource stands in a transaction once.")
 
     async def _targets(self, tx, changes: list[Change]) -> tuple[list[Change], dict[int, Done]]:
@@ -132,8 +133,10 @@ class Commit:
         for step in sorted(range(len(changes)), key=lambda step: (changes[step].method != "delete", changes[step].condition is None)):
             change = changes[step]
             with _at(change):
-                first = equal.setdefault((change.type, change.condition), step) if change.method == "create" and change.condition is not None else step
+                first = equal.setdefault(self._meaning(tx, change), step) if change.method == "create" and change.condition is not None else step
                 if first != step:  # the same conditional create again: it finds what the first one makes
+                    if changes[first].resource != change.resource:
+                        raise errors.Invalid(f"{changes[first].place} would create {change.type}?{change.condition} with different content.")
                     targets[step], settled[step] = targets[first], Done("found", None)
                     continue
                 targets[step], done, names = await self._target(tx, change, found.get(step))
@@ -198,8 +201,12 @@ class Commit:
     async def _claim(self, tx, change: Change) -> None:
         """What the condition read (nothing), the commit writes, however it is spelt: of two that read it at once, one runs again.
         It holds nobody up afterwards, on machines whose clocks are behind either."""
+        await tx.claim("condition", self.caller.organization, self._meaning(tx, change), 0)
+
+    def _meaning(self, tx, change: Change) -> str:
+        """The same for conditions that say the same, however they are spelt."""
         parts = sorted(map(repr, conjuncts(self._condition(tx, change.type, change.condition).where)))
-        await tx.claim("condition", self.caller.organization, f"{change.type}?{hashlib.sha256(repr(parts).encode()).hexdigest()}", 0)
+        return f"{change.type}?{hashlib.sha256(repr(parts).encode()).hexdigest()}"
 
     async def _delete_all(self, tx, change: Change, matches: list[Found]) -> Done:
         if len(matches) >= 1000:

@@ -196,7 +196,6 @@ async def _transaction(call: Call, entries: list, reader: _Reader, perform: Call
     reads = [c for c in calls if _reads(c)]
     changes = await _paced(_change, writes)
     _once(calls)
-    _alike(changes)
     if writes:
         for asked in reads:
             await _rehearse(asked, writes, perform)
@@ -222,16 +221,6 @@ def _once(calls: list[Call]) -> None:
             if name in named:
                 raise Invalid(f"{named[name]} and {call.place} are both {name}: a resource stands in a transaction once.", expression=call.place)
         named |= dict.fromkeys(names, call.place)
-
-
-def _alike(changes: list[Change]) -> None:
-    """Errors: Invalid where creates under one condition differ: which of them is done would be a matter of order."""
-    conditional: dict[tuple[str, str], Change] = {}
-    for change in changes:
-        if change.method == "create" and change.condition is not None:
-            first = conditional.setdefault((change.type, change.condition), change)
-            if first.resource != change.resource:
-                raise Invalid(f"{first.place} and {change.place} would create {change.type}?{change.condition} with different content.", expression=change.place)
 
 
 def _change(call: Call) -> Change:

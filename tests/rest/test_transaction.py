@@ -377,3 +377,14 @@ async def test_two_deletes_of_one_transaction_do_not_mean_one_resource(client, s
     outcome = await refused(client, entry("DELETE", "Patient?identifier=s|1"), entry("DELETE", second.format(id=both["id"])))
     assert outcome["expression"] == ["Bundle.entry[1]"]
     assert await count(client) == 1
+
+
+async def test_conditional_creates_whose_conditions_say_the_same_make_one_resource(client):
+    twice = [entry("POST", "Patient", named("n"), ifNoneExist=condition) for condition in ("identifier=urn:t|n&active:missing=true", "active:missing=true&identifier=urn:t%7Cn")]
+    assert [e["response"]["status"][:3] for e in await done(client, *twice)] == ["201", "200"]
+    assert await count(client) == 1
+
+
+async def test_two_conditional_updates_do_not_mean_one_new_resource(client):
+    await refused(client, entry("PUT", "Patient?identifier=urn:t|n", named("n")), entry("PUT", "Patient?identifier=urn:t|n&active:missing=true", named("n")), status=412)
+    assert await count(client) == 0
