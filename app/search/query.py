@@ -74,7 +74,7 @@ class Clause:
 
 @dataclass(frozen=True, slots=True)
 class Has(Clause):
-    """The entry has a row that meets the test; several tests must be met by rows of one group (a composite)."""
+    """The entry has a row that meets the test; several tests must be met by rows of one group, and are of one composite (`name/1`, `name/2`)."""
 
     tests: tuple[Test, ...]
 

@@ -52,7 +52,10 @@ def some_or_none(column):
 
 row_compares = st.one_of(text_compares("code", CODES), text_compares("text", TEXTS), number_compares("low"), number_compares("high"),
                          made(Compare, st.just("system"), st.just("eq"), SYSTEMS), some_or_none("system"))
-tests = made(Test, st.sampled_from(PARAMS), st.lists(row_compares, max_size=2).map(tuple))
+def one_of(params):
+    return made(Test, st.sampled_from(params), st.lists(row_compares, max_size=2).map(tuple))
+
+
 stamp_compares = st.one_of(
     made(Compare, st.just("custodian"), st.just("eq"), OWNERS), made(Compare, st.just("id"), st.just("in"), st.lists(st.sampled_from(IDS), max_size=2).map(tuple)),
     made(Compare, st.just("about"), st.sampled_from(("eq", "prefix")), st.sampled_from(REFS)), made(Compare, st.just("labels"), st.just("lacks"), st.integers(0, 7)),
@@ -63,7 +66,7 @@ fact_compares = st.one_of(
     made(Compare, st.just("labels"), st.just("lacks"), st.integers(0, 3)))
 PAIRS = (("patient", "about"), ("resource", "ref"), ("custodian", "custodian"))
 leaves = st.one_of(
-    made(Has, st.lists(tests, min_size=1, max_size=2).map(tuple)), made(Stamp, st.lists(stamp_compares, max_size=2).map(tuple)),
+    made(Has, st.tuples(one_of(PARAMS)) | st.tuples(one_of(("q/1", "q/2")), one_of(("q/1", "q/2")))), made(Stamp, st.lists(stamp_compares, max_size=2).map(tuple)),
     made(Granted, st.lists(fact_compares, max_size=2).map(tuple), st.lists(st.sampled_from(PAIRS), max_size=3, unique=True).map(tuple)))
 clauses = st.recursive(leaves, lambda inner: st.one_of(
     made(And, st.lists(inner, max_size=3).map(tuple)), made(Or, st.lists(inner, max_size=3).map(tuple)), made(Not, inner),
