@@ -1,10 +1,12 @@
 """A mapping run over a file, on both stores: exactly once, whole records, a report to correct and feed again."""
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -81,6 +83,15 @@ async def test_too_many_rejects_stop_a_run_and_it_goes_on_without_a_limit(world,
     assert (done.records, done.rejected, done.stopped, done.resumed) == (5, 2, False, 6) and len(await names(world)) == 3
 
 
+def _stored(path) -> int:
+    """How many resources are in a store that another process writes."""
+    try:
+        with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as con:
+            return con.execute("select count(*) from entry where id like 'h-%'").fetchone()[0]
+    except sqlite3.OperationalError:  # not there yet
+        return 0
+
+
 def test_a_run_that_is_killed_goes_on_exactly_once(tmp_path):
     mapping, path = tmp_path / "mappings" / "h" / "people.yaml", tmp_path / "v.csv"
     compiled(tmp_path)
@@ -88,11 +99,11 @@ def test_a_run_that_is_killed_goes_on_exactly_once(tmp_path):
     words = [sys.executable, "-c", "from app.cli import main; main()", "import", str(mapping), str(path), "--store", f"sqlite:{tmp_path}/s.db", "--out", str(tmp_path / "out")]
     here = shipped("profiles").parent
     process = subprocess.Popen(words, cwd=here, stderr=subprocess.DEVNULL)
-    while process.poll() is None and not (tmp_path / "s.db-wal").exists():
-        time.sleep(0.01)
-    time.sleep(0.7)
+    while process.poll() is None and not _stored(tmp_path / "s.db"):
+        time.sleep(0.002)
     process.send_signal(signal.SIGKILL)
     process.wait()
+    assert 0 < _stored(tmp_path / "s.db") < 4000
     assert subprocess.run(words, cwd=here, capture_output=True).returncode == 1
     summary = json.loads((tmp_path / "out" / "summary.json").read_text(encoding="utf-8"))
     assert (summary["records"], summary["accepted"], summary["resources"]["Patient"]) == (4001, 4000, {"created": 4000, "updated": 0, "unchanged": 0})
