@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from app.fhir import path as fhirpath
-from app.fhir import invariants, validate
+from app.fhir import validate
 from app.mapping.document import Map, Mistake, load
 from app.mapping.identity import Ids
 from app.mapping.readers import READERS
@@ -76,4 +76,4 @@ def _assertions(expect: Map, made: dict[int, list[Made]]) -> list[str]:
 
 def _invalid(made: dict[int, list[Made]]) -> list[str]:
     return [f"row {row}, '{one.rule}': {issue.expression}: {issue.text}" for row, all_of in made.items() for one in all_of
-            for issue in (*validate.validate(one.resource), *invariants.check(one.resource)) if issue.severity in ("error", "fatal")]
+            for issue in validate.judge(one.resource) if issue.severity in ("error", "fatal")]
