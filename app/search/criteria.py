@@ -1,0 +1,121 @@
+"""One criterion of a search as a clause: a parameter with its modifier, chains, reverse chains.
+
+https://hl7.org/fhir/R4/search.html#chaining and #has
+"""
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from app import errors
+from app.search import parameters
+from app.search import types as kinds
+from app.search.context import Context
+from app.search.parameters import Param
+from app.search.query import Back, Clause, Link, Not, both, either
+from app.search.types import special
+from app.search.types.text import split
+
+DEEPEST = 6
+"""Hops of a chain."""
+WIDEST = 500
+"""Criteria that the chains of one parameter come to, where references may point to several types."""
+
+
+class Hops:
+    """How deep a chain is, and how many criteria it has come to."""
+
+    def __init__(self):
+        self.depth = self.width = 0
+
+    def __enter__(self):
+        self.depth += 1
+        self.width += 1
+        if self.depth > DEEPEST:
+            raise errors.TooCostly(f"A chain of more than {DEEPEST} hops.")
+        if self.width > WIDEST:
+            raise errors.TooCostly(f"The references of this chain may lead to more than {WIDEST} things; say which types are meant (subject:Patient.name).")
+
+    def __exit__(self, *failure):
+        self.depth -= 1
+
+
+def condition(types: tuple[str, ...], name: str, value: str, context: Context, hops: Hops | None = None) -> Clause:
+    """The clause of one criterion: a parameter with its modifier, a chain, or a reverse chain. Errors: as parse."""
+    hops = hops or Hops()
+    if name.startswith("_has:"):
+        _, type, code, rest = has_parts(name)
+        return back(types, type, code, lambda source: condition((source,), rest, value, context, hops), hops)
+    head, dot, rest = name.partition(".")
+    code, _, modifier = head.partition(":")
+    if dot:
+        return link(types, code, modifier, rest, lambda target: condition((target,), rest, value, context, hops), hops)
+    if code in special.CLAUSES:
+        return special.clause(code, modifier, _values(value, modifier), context)
+    if code in special.REFUSED:
+        raise errors.Unsupported(f"{code} ({special.REFUSED[code]}) is not served.")
+    tests = [kinds.test(parameters.find(type, code), modifier, value, context) for type in types or common(code)]
+    return both(*tests) if isinstance(tests[0], Not) else either(*tests)  # rows of one type say nothing of another
+
+
+def _values(value: str, modifier: str) -> list[str]:
+    values = split(value, ",")
+    if "" in values:
+        raise errors.Invalid("A value is empty.")
+    if len(values) > kinds.MOST_VALUES:
+        raise errors.TooCostly(f"{len(values)} values in one list; {kinds.MOST_VALUES} is the most.")
+    if modifier == "missing" and values not in (["true"], ["false"]):
+        raise errors.Invalid(":missing is true or false.")
+    return values
+
+
+def common(code: str) -> tuple[str, ...]:
+    """All types, for a parameter that all have. Errors: Unsupported for any other."""
+    if code not in parameters.COMMON:
+        raise errors.Unsupported(f"A search of all types takes {', '.join(sorted(parameters.COMMON))}; {code!r} needs a type (_type=...).")
+    return parameters.TYPES
+
+
+def link(types: tuple[str, ...], code: str, type: str, rest: str, make: Callable[[str], Clause], hops: Hops) -> Clause:
+    """A chain along the parameter `code` of any of the types, to a resource of `type` (empty: of any that it may point to) for which the
+    clause holds that `make` gives for its type; `rest` is what is asked of it, as written. Errors: Unsupported where no type has that."""
+    return either(*(_link(parameters.find(source, code), type, rest, make, hops) for source in types or common(code)))
+
+
+def _link(param: Param, type: str, rest: str, make: Callable[[str], Clause], hops: Hops) -> Clause:
+    if param.type != "reference":
+        raise errors.Unsupported(f"{param.code} is a {param.type} parameter; only references are chained.")
+    if param.canonical:
+        raise errors.Unsupported(f"{param.code} holds canonical urls, which are not chained.")
+    if type and type not in param.targets:
+        raise errors.Invalid(f"{param.code} does not point to {type}, but to {', '.join(param.targets)}.")
+    found, refused = [], None
+    for target in (type,) if type else param.targets:
+        try:
+            with hops:
+                found.append(Link(param.name, (target,), make(target)))
+        except errors.Unsupported as failure:
+            refused = refused or failure
+    if not found:
+        raise refused if type or len(param.targets) == 1 else errors.Unsupported(f"None of the types that {param.code} points to has {rest.partition(':')[0].partition('.')[0]!r}.")
+    return either(*found)
+
+
+def has_parts(name: str) -> list[str]:
+    """[`_has`, type, reference, criterion] of a reverse chain. Errors: Invalid."""
+    parts = name.split(":", 3)
+    if len(parts) < 4 or not parts[3]:
+        raise errors.Invalid("_has is written _has:Type:reference:parameter.")
+    return parts
+
+
+def back(types: tuple[str, ...], type: str, code: str, make: Callable[[str], Clause], hops: Hops) -> Clause:
+    """A reverse chain: a resource of `type`, for which the clause holds that `make` gives, refers by `code` to this one."""
+    if not parameters.is_type(type):
+        raise errors.Invalid(f"{type!r} is no resource type.")
+    param = parameters.find(type, code)
+    if param.type != "reference":
+        raise errors.Unsupported(f"{type}.{code} is a {param.type} parameter; _has takes a reference.")
+    if types and not set(types).intersection(param.targets):
+        raise errors.Invalid(f"{type}.{code} does not point to {', '.join(types)}, but to {', '.join(param.targets)}.")
+    with hops:
+        return Back(param.name, type, make(type))
