@@ -80,8 +80,7 @@ def check(change: Change) -> None:
 
 def valid(resource: dict) -> None:
     """Errors: Invalid with every issue of the validation."""
-    issues = validate.validate(resource)
-    if any(i.severity in ("error", "fatal") for i in issues):
+    if issues := validate.validate(resource):
         raise errors.Invalid(issues=issues)
 
 

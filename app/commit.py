@@ -9,7 +9,7 @@ from dataclasses import replace
 from app import errors
 from app.audit import record, touched
 from app.caller import Caller
-from app.change import Change, Done, Writer, check, new_id
+from app.change import Change, Done, Writer, check, new_id, valid
 from app.fhir import json, reference
 from app.links import ROUNDS as LINK_ROUNDS
 from app.links import Links
@@ -88,6 +88,8 @@ class Commit:
 
     async def _write(self, writer: Writer, change: Change, target: Change, links: Links, resource: dict | None) -> Done:
         with _at(change):
+            if resource is not change.resource:  # what is stored is judged: only now is it known what the references name
+                valid(resource)
             if change.patch is not None:
                 target = replace(target, patch=lambda before: links.rewrite(change.patch(before)))
             done = await writer.apply(target, resource)

@@ -14,8 +14,8 @@ from app.fhir.path import BadExpression, Expression, Node, compile
 from app.fhir.path.mentions import mentions
 from app.fhir.path.node import fields
 
-STRUCTURAL = frozenset({"dom-2", "ele-1", "ext-1", "txt-1", "txt-2"})
-"""Judged with the structure (app.fhir.validate)."""
+STRUCTURAL = frozenset({"ele-1", "txt-1", "txt-2"})
+"""Judged with the structure (app.fhir.validate), for they speak of what JSON can hold beside elements: empty objects, and the inside of a div."""
 
 
 class Rule(NamedTuple):

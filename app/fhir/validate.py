@@ -1,6 +1,6 @@
-"""Structure by the definitions: elements, cardinality, formats, choices, required bindings. All issues at once.
+"""What a resource must be: structure by the definitions (elements, cardinality, formats, choices, required bindings), then the invariants. All issues at once.
 
-https://hl7.org/fhir/R4/validation.html. Each type is compiled once into a table of checks; invariants and profiles are not judged here.
+https://hl7.org/fhir/R4/validation.html. Each type is compiled once into a table of checks; the invariants are judged in `invariants`.
 """
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ DEPTH = 60
 _TYPED = re.compile(r"(?:^|/)([A-Z][A-Za-z]+)/[A-Za-z0-9\-.]{1,64}(?:/_history/[A-Za-z0-9\-.]{1,64})?$")
 
 
-def validate(resource: dict, type: str | None = None) -> list[Issue]:
-    """The issues of a resource, none where its structure is right. Never raises on what JSON can say.
+def validate(resource: dict, type: str | None = None, *, warnings: bool = False) -> list[Issue]:
+    """All that is wrong with a resource: its structure and, where that is right, the invariants; those of best practice only with `warnings`. Errors: TooCostly."""
+    issues = structure(resource, type)
+    if not any(issue.code == "structure" for issue in issues):
+        issues += invariants.check(resource, warnings=warnings)
+    return issues[:MOST]
+
+
+def structure(resource: dict, type: str | None = None) -> list[Issue]:
+    """The issues of a resource's structure. Never raises on what JSON can say.
 
     Each issue has a code of http://hl7.org/fhir/issue-type and a FHIRPath expression of the place.
     """
     issues: list[Issue] = []
     _resource(resource, type or "", "", issues, 0)
-    return issues[:MOST]
-
-
-def judge(resource: dict, type: str | None = None) -> list[Issue]:
-    """All that can be told of a resource: its structure and, where that is right, the invariants, those of best practice as warnings. Errors: TooCostly."""
-    issues = validate(resource, type)
-    if not any(issue.code == "structure" for issue in issues):
-        issues += invariants.check(resource, warnings=True)
     return issues[:MOST]
 
 
@@ -75,9 +75,6 @@ def _object(value, type: str, path: str, issues: list[Issue], depth: int) -> Non
         there = [k for k in keys if k in value or "_" + k in value]
         if len(there) > 1:
             issues.append(Issue("error", "structure", f"Only one of {', '.join(there)} may stand here: {name}[x] is a choice.", f"{path}.{name}"))
-    rule = _RULES.get(type)
-    if rule:
-        rule(value, path, issues)
 
 
 def _unknown(key: str, type: str, path: str, issues: list[Issue]) -> None:
@@ -97,6 +94,8 @@ def _compiled(type: str):
     for key, element in known.items():
         single = _single(element)
         table[key] = _listed(single, element) if element.max != 1 else _one(single, element)
+        if key == "contained":
+            table[key] = _contained(table[key])
         if definitions.kind(element.type) == "primitive-type":
             table["_" + key] = _beside(element)
         if element.min > 0:
@@ -141,6 +140,22 @@ def _listed(single, element):
     return check
 
 
+def _contained(listed):
+    """Each has an id, by which it is referred to. https://hl7.org/fhir/R4/references.html#contained"""
+    def check(item, parent, key, path, issues, depth):
+        listed(item, parent, key, path, issues, depth)
+        seen: set[str] = set()
+        for step, each in enumerate(item if isinstance(item, list) else ()):
+            id = each.get("id") if isinstance(each, dict) else ""
+            if id is None:
+                issues.append(Issue("error", "required", "A contained resource has an id, by which it is referred to.", f"{path}.contained[{step}].id"))
+            elif isinstance(id, str) and id:
+                if id in seen:
+                    issues.append(Issue("error", "duplicate", f"Two contained resources have the id {id!r}; give each its own.", f"{path}.contained[{step}].id"))
+                seen.add(id)
+    return check
+
+
 def _beside(element):
     """`_name`: ids and extensions of a primitive."""
     name, many = element.name, element.max != 1
@@ -156,7 +171,12 @@ def _beside(element):
             issues.append(Issue("error", "structure", f"{key} is empty; leave it out.", f"{path}.{name}"))
         for step, each in enumerate(items):
             if each is not None:
-                _object(each, "Element", f"{path}.{name}[{step}]" if many else f"{path}.{name}", issues, depth + 1)
+                place = f"{path}.{name}[{step}]" if many else f"{path}.{name}"
+                _object(each, "Element", place, issues, depth + 1)
+                value = parent.get(key[1:])
+                value = value if not many else value[step] if isinstance(value, list) and step < len(value) else None
+                if value is None and isinstance(each, dict) and "id" in each and "extension" not in each:
+                    issues.append(Issue("error", "structure", f"{key} has an id and neither a value in {key[1:]} nor an extension that says why.", place))
     return check
 
 
@@ -222,24 +242,3 @@ def _coded(type: str, element):
 
 
 type_none = type(None)
-
-
-def _extension(value: dict, path: str, issues: list[Issue]) -> None:
-    valued = any(key.startswith(("value", "_value")) for key in value)
-    if valued == ("extension" in value):
-        issues.append(Issue("error", "invariant", "ext-1: an extension has either a value or extensions.", path))
-
-
-def _contained(value: dict, path: str, issues: list[Issue]) -> None:
-    """https://hl7.org/fhir/R4/references.html#contained"""
-    listed = value.get("contained")
-    for step, inner in enumerate(listed if isinstance(listed, list) else ()):
-        if isinstance(inner, dict):
-            where = f"{path}.contained[{step}]"
-            if "contained" in inner:
-                issues.append(Issue("error", "invariant", "dom-2: a contained resource contains no others.", where))
-            if not inner.get("id"):
-                issues.append(Issue("error", "required", "A contained resource has an id, by which it is referred to.", f"{where}.id"))
-
-
-_RULES = {"Extension": _extension, **{name: _contained for name in definitions.RESOURCE_TYPES}}

@@ -72,7 +72,7 @@ def _check(found: dict) -> None:
     for step, entry in enumerate(bare if isinstance(bare, list) else ()):
         if entry == {}:
             raise Invalid("Each entry of a batch or transaction needs a request.", expression=f"Bundle.entry[{step}].request")
-    issues = [i for i in validate.validate({**found, **({"entry": bare} if "entry" in found else {})}) if i.severity in ("fatal", "error")]
+    issues = [i for i in validate.structure({**found, **({"entry": bare} if "entry" in found else {})}) if i.severity in ("fatal", "error")]
     if issues:
         raise Invalid(issues=issues)
 

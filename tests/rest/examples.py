@@ -1,4 +1,4 @@
-"""Minimal resources by the definitions, and ones that a given search parameter finds."""
+"""Minimal resources by the definitions that keep the invariants, and ones that a given search parameter finds."""
 from __future__ import annotations
 
 from functools import lru_cache
@@ -21,12 +21,13 @@ VALUES = {
     "Range": ({"low": {"value": 5}, "high": {"value": 6}}, "lt8", "gt9"), "Money": ({"value": 5, "currency": "CNY"}, "5", "7"),
     "Annotation": ({"text": "Alpha"}, "Alpha", "Zulu"), "Attachment": ({"url": "http://example.org/a/b"}, "", ""), "base64Binary": ("YQ==", "", ""), "id": ("alpha", "alpha", "zulu"),
     "xhtml": ('<div xmlns="http://www.w3.org/1999/xhtml">a</div>', "", ""), "Narrative": ({"status": "empty", "div": '<div xmlns="http://www.w3.org/1999/xhtml">a</div>'}, "", ""),
-    "Expression": ({"language": "text/fhirpath", "expression": "true"}, "", ""), "oid": ("urn:oid:1.2.3", "urn:oid:1.2.3", "urn:oid:1.2.4"),
+    "TriggerDefinition": ({"type": "named-event", "name": "a"}, "", ""), "Expression": ({"language": "text/fhirpath", "expression": "true"}, "", ""), "oid": ("urn:oid:1.2.3", "urn:oid:1.2.3", "urn:oid:1.2.4"),
     "uuid": ("urn:uuid:00000000-0000-4000-8000-000000000001", "urn:uuid:00000000-0000-4000-8000-000000000001", "urn:uuid:00000000-0000-4000-8000-000000000002"),
 }
 for _kind in ("url", "canonical"):
     VALUES[_kind] = VALUES["uri"]
-for _kind in ("Quantity", "SimpleQuantity", "Age", "Duration", "Count", "Distance", "MoneyQuantity"):
+VALUES["Age"] = ({"value": 5, "system": "http://unitsofmeasure.org", "code": "a"}, "5", "7")
+for _kind in ("Quantity", "SimpleQuantity", "Duration", "Count", "Distance", "MoneyQuantity"):
     VALUES[_kind] = ({"value": 5}, "5", "7")
 
 
@@ -111,12 +112,47 @@ def placed(type: str, made: dict, trail: list, content, own: str = "") -> dict:
     return {**made, step: _many(element, placed(element.type, inner, rest, content))}
 
 
+SOME, SOFTWARE = {"identifier": [{"value": "x"}]}, {"software": {"name": "a"}}
+INVARIANTS = {
+    "AllergyIntolerance": {"clinicalStatus": {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/allergyintolerance-clinical", "code": "active"}]}},
+    "Appointment": {"start": "2001-02-03T04:05:06Z", "end": "2001-02-03T04:05:06Z"}, "Appointment.participant": {"type": [{"text": "a"}]}, "AppointmentResponse": {"participantType": [{"text": "a"}]},
+    "CapabilityStatement": {**SOFTWARE, "rest": [{"mode": "client"}]}, "Composition.section": {"text": VALUES["Narrative"][0]}, "ConceptMap.group.unmapped": {"code": "a"},
+    "Condition": {"clinicalStatus": {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/condition-clinical", "code": "resolved"}]}}, "Consent": {"policyRule": {"text": "a"}},
+    "ElementDefinition": {"id": "a", "definition": "a", "min": 0, "max": "1", "base": {"path": "A", "min": 0, "max": "1"}},
+    "ImmunizationRecommendation.recommendation": {"targetDisease": {"text": "a"}}, "InsurancePlan": SOME, "Organization": SOME, "RequestGroup.action": {"resource": {"display": "a"}},
+    "StructureDefinition": {"differential": {"element": [{"id": "Alpha", "path": "Alpha"}]}}, "TerminologyCapabilities": SOFTWARE, "ValueSet.expansion.contains": {"system": "urn:s"},
+}
+"""What the invariants of a type or an anonymous part want beside what must be there."""
+
+
+def keeping(type: str, made):
+    """The same with what the invariants want."""
+    if isinstance(made, list):
+        return [keeping(type, each) for each in made]
+    if not isinstance(made, dict):
+        return made
+    type = made.get("resourceType", type)
+    known = definitions.elements(type)
+    made = {**INVARIANTS.get(type, {}), **{key: keeping(known[key].type, item) if key in known else item for key, item in made.items()}}
+    if type == "Linkage":
+        made["item"] = made["item"] * 2
+    if type == "MolecularSequence":
+        made["coordinateSystem"] = 0
+    if type == "MolecularSequence.referenceSeq" and "referenceSeqId" not in made:
+        made |= {"genomeBuild": "a", "chromosome": made.get("chromosome", {"text": "a"})}
+    if type == "StructureDefinition" and "/" in made["type"]:
+        made["kind"] = "logical"
+    return made
+
+
 BY_HAND = {
+    ("StructureDefinition", "kind"): ({"resourceType": "StructureDefinition", "url": "http://example.org/a", "name": "A", "status": "active", "kind": "resource", "abstract": True, "type": "Alpha"},
+                                      "resource", "logical"),
     ("Patient", "deceased"): ({"resourceType": "Patient", "deceasedBoolean": True}, "true", "false"),
     ("QuestionnaireResponse", "item-subject"): ({"resourceType": "QuestionnaireResponse", "status": "completed", "item": [
         {"linkId": "1", "extension": [{"url": "http://hl7.org/fhir/StructureDefinition/questionnaireresponse-isSubject", "valueBoolean": True}],
          "answer": [{"valueReference": {"reference": "Patient/x1", "identifier": {"system": "urn:s", "value": "a"}}}]}]}, "Patient/x1", "Patient/x2"),
-    ("Bundle", "composition"): ({"resourceType": "Bundle", "type": "document", "entry": [{"resource": {
+    ("Bundle", "composition"): ({"resourceType": "Bundle", "type": "document", "identifier": {"system": "urn:s", "value": "a"}, "timestamp": "2001-01-01T00:00:00Z", "entry": [{"resource": {
         "resourceType": "Composition", "id": "x1", "status": "final", "type": {"text": "a"}, "date": "2001", "author": [{"reference": "Patient/x1"}], "title": "a"}}]},
         "Composition/x1", "Composition/x2"),
     ("Bundle", "message"): ({"resourceType": "Bundle", "type": "message", "entry": [{"resource": {
@@ -126,12 +162,14 @@ BY_HAND = {
 
 def found_by(type: str, param) -> tuple[dict, str, str] | None:
     """A resource of a type that the parameter finds, the text that finds it and one that does not; None where none can be made here."""
-    if (type, param.code) in BY_HAND:
-        return BY_HAND[type, param.code]
     definition = parameters.definition(type, param.code)
-    if param.components:
-        return _composite(type, param, definition)
-    return _at(type, type, minimal(type), definition.expression, param)
+    if (type, param.code) in BY_HAND:
+        found = BY_HAND[type, param.code]
+    elif param.components:
+        found = _composite(type, param, definition)
+    else:
+        found = _at(type, type, minimal(type), definition.expression, param)
+    return found and (keeping(type, found[0]), *found[1:])
 
 
 def _at(root: str, type: str, made: dict, expression: str, param) -> tuple[dict, str, str] | None:

@@ -60,7 +60,7 @@ def rest(statement) -> dict:
 
 
 def test_it_is_valid_and_says_what_this_server_is(statement):
-    assert [i for i in validate.validate(statement) if i.severity == "error"] == []
+    assert validate.validate(statement) == []
     assert statement["fhirVersion"] == "4.0.1" and statement["kind"] == "instance" and statement["status"] == "active"
     assert "application/fhir+json" in statement["format"] and "application/fhir+xml" not in statement["format"]
     assert "application/json-patch+json" in statement["patchFormat"]
@@ -98,7 +98,7 @@ async def test_every_interaction_that_is_said_of_a_type_is_done(client, statemen
     """A minimal resource of each type is created, read, updated, patched, found, and deleted, as far as it is said."""
     for said in rest(statement)["resource"]:
         type, codes = said["type"], {i["code"] for i in said["interaction"]}
-        made = await client.post(type, json=examples.minimal(type))
+        made = await client.post(type, json=examples.keeping(type, examples.minimal(type)))
         assert made.status_code == 201, (type, made.text)
         body = made.json()
         address = f"{type}/{body['id']}"
@@ -205,10 +205,10 @@ async def test_modes(client):
     assert (await client.get("metadata?mode=full")).json()["resourceType"] == "CapabilityStatement"
     normative = (await client.get("metadata?mode=normative")).json()
     assert {r["type"] for r in normative["rest"][0]["resource"]} >= {"Patient", "Observation"} and "conditionalCreate" not in normative["rest"][0]["resource"][0]
-    assert [i for i in validate.validate(normative) if i.severity == "error"] == []
+    assert validate.validate(normative) == []
     terminology = (await client.get("metadata?mode=terminology")).json()
     assert terminology["resourceType"] == "TerminologyCapabilities"
-    assert [i for i in validate.validate(terminology) if i.severity == "error"] == []
+    assert validate.validate(terminology) == []
     assert (await client.get("metadata?mode=all")).status_code == 400
 
 

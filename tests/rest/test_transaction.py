@@ -65,13 +65,21 @@ async def test_the_outcome_does_not_depend_on_the_order_of_entries(client):
 async def test_links_are_rewritten_wherever_they_stand(client):
     body = observation(A, extension=[{"url": "http://example.org/e", "valueUri": B}, {"url": "http://example.org/r", "valueReference": {"reference": B}}],
                        text={"status": "generated", "div": f'<div xmlns="http://www.w3.org/1999/xhtml"><a href="{A}">a</a><img src="{B}"/></div>'},
-                       contained=[{"resourceType": "Provenance", "id": "p", "target": [{"reference": A}], "recorded": "2020-01-01T00:00:00Z", "agent": [{"who": {"reference": B}}]}])
+                       contained=[{"resourceType": "Provenance", "id": "p", "target": [{"reference": A}, {"reference": "#"}], "recorded": "2020-01-01T00:00:00Z", "agent": [{"who": {"reference": B}}]}])
     a, b, o = await done(client, entry("POST", "Patient", patient(), full=A), entry("POST", "Patient", patient(), full=B), entry("POST", "Observation", body))
     made = (await client.get(place(o))).json()
     assert made["subject"]["reference"] == place(a)
     assert made["extension"][0]["valueUri"] == place(b) and made["extension"][1]["valueReference"]["reference"] == place(b)
     assert f'href="{place(a)}"' in made["text"]["div"] and f'src="{place(b)}"' in made["text"]["div"]
     assert made["contained"][0]["target"][0]["reference"] == place(a) and made["contained"][0]["agent"][0]["who"]["reference"] == place(b)
+
+
+async def test_what_is_stored_is_judged_not_what_its_references_were_before(client):
+    """The type of what `urn:uuid:` names is known in the transaction alone."""
+    medication = {"resourceType": "Medication"}
+    answer = await client.post("", json=transaction(entry("POST", "Medication", medication, full=A), entry("POST", "Observation", observation(A))))
+    assert answer.status_code == 400 and answer.json()["issue"][0]["expression"] == ["Bundle.entry[1].resource.subject"], answer.text
+    assert await count(client) == 0
 
 
 async def test_circles_of_references_are_resolved(client):

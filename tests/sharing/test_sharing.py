@@ -140,7 +140,7 @@ async def test_a_schedule_of_a_patient_is_no_part_of_the_directory(world):
 async def test_contained_and_bundled_parts_concern_their_patients_too(world):
     a = hospital("a")
     await put(world, a, consent())
-    await put(world, a, {"resourceType": "Organization", "id": "a-org", "name": "甲院", "contained": [{**observation("o"), "subject": {"reference": "Patient/a-2"}}]})
+    await put(world, a, {"resourceType": "Organization", "id": "a-org", "name": "甲院", "contained": [{**observation("o"), "subject": {"reference": "Patient/a-2"}, "focus": [{"reference": "#"}]}]})
     await put(world, a, {"resourceType": "Bundle", "id": "a-bu", "type": "collection", "entry": [{"resource": observation("1")}, {"resource": patient("a-2")}]})
     await put(world, a, {"resourceType": "Bundle", "id": "a-bv", "type": "collection", "entry": [{"resource": observation("1")}, {"resource": patient()}]})
     await put(world, a, observation("a-o", contained=[{"resourceType": "Patient", "id": "m", "name": [{"family": "母"}]}], focus=[{"reference": "#m"}]))

@@ -30,8 +30,8 @@ async def validate(call: Call) -> Answer:
         if not id or mode is not None:
             raise Malformed("There is no resource to judge.")
         resource = json.loads((await call.records.read(type, id)).text)
-        return _said(checks.judge(resource, type))
-    issues = checks.judge(resource, type) if mode != "delete" else []
+        return _said(checks.validate(resource, type, warnings=True))
+    issues = checks.validate(resource, type, warnings=True) if mode != "delete" else []
     change = _change(mode, type, id, resource) if not any(i.severity in ("error", "fatal") for i in issues) else None
     refusal = await call.records.rehearse(change, Event("E", "$validate", f"{type}/{id}" if id else ""))
     return _said([*issues, *(refusal.issues if refusal else ())])
@@ -43,7 +43,7 @@ def _parameters(call: Call) -> dict:
     sent = _sent(call)
     if sent is None or sent.get("resourceType") != "Parameters":
         return given | ({"resource": sent} if sent is not None else {})
-    if issues := checks.validate(sent | {"parameter": [{**p, "resource": {"resourceType": "Basic", "code": {"text": "a"}}} if isinstance(p, dict) and "resource" in p else p
+    if issues := checks.structure(sent | {"parameter": [{**p, "resource": {"resourceType": "Basic", "code": {"text": "a"}}} if isinstance(p, dict) and "resource" in p else p
                                                       for p in sent.get("parameter") or ()]}):
         raise Invalid(issues=issues)
     for step, each in enumerate(sent.get("parameter") or ()):
