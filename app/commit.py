@@ -6,7 +6,7 @@ import hashlib
 from collections import Counter
 from dataclasses import replace
 
-from app import errors
+from app import errors, terms
 from app.audit import record, touched
 from app.caller import Caller
 from app.change import Change, Done, Writer, check, new_id, valid
@@ -135,7 +135,7 @@ class Commit:
         for step in sorted(range(len(changes)), key=lambda step: (changes[step].method != "delete", changes[step].condition is None)):
             change = changes[step]
             with _at(change):
-                first = equal.setdefault(self._meaning(tx, change), step) if change.method == "create" and change.condition is not None else step
+                first = equal.setdefault(await self._meaning(tx, change), step) if change.method == "create" and change.condition is not None else step
                 if first != step:  # the same conditional create again: it finds what the first one makes
                     if changes[first].resource != change.resource:
                         raise errors.Invalid(f"{changes[first].place} would create {change.type}?{change.condition} with different content.")
@@ -203,11 +203,11 @@ class Commit:
     async def _claim(self, tx, change: Change) -> None:
         """What the condition read (nothing), the commit writes, however it is spelt: of two that read it at once, one runs again.
         It holds nobody up afterwards, on machines whose clocks are behind either."""
-        await tx.claim("condition", self.caller.organization, self._meaning(tx, change), 0)
+        await tx.claim("condition", self.caller.organization, await self._meaning(tx, change), 0)
 
-    def _meaning(self, tx, change: Change) -> str:
+    async def _meaning(self, tx, change: Change) -> str:
         """The same for conditions that say the same, however they are spelt."""
-        parts = sorted(map(repr, conjuncts(self._condition(tx, change.type, change.condition).where)))
+        parts = sorted(map(repr, conjuncts((await self._condition(tx, change.type, change.condition)).where)))
         return f"{change.type}?{hashlib.sha256(repr(parts).encode()).hexdigest()}"
 
     async def _delete_all(self, tx, change: Change, matches: list[Found]) -> Done:
@@ -219,14 +219,18 @@ class Commit:
 
     async def _matches(self, tx, type: str, condition: str, limit: int) -> list[Found]:
         """What a condition finds, of what the caller may see. Errors: as _condition."""
-        return await tx.search(policy.restrict(self._condition(tx, type, condition), self.scope), limit=limit)
+        return await self._seen(tx, await self._condition(tx, type, condition), limit)
 
-    def _condition(self, tx, type: str, condition: str) -> Query:
+    async def _seen(self, tx, query: Query, limit: int) -> list[Found]:
+        return await tx.search(policy.restrict(query, self.scope), limit=limit)
+
+    async def _condition(self, tx, type: str, condition: str) -> Query:
         """Errors: Invalid where it says nothing that selects."""
         pairs = parse.pairs(condition)
         if results := sorted({name.partition(":")[0] for name, _ in pairs} & parse.RESULTS.keys()):
             raise errors.Invalid(f"A condition only selects: {', '.join(results)} has no place in {condition!r}.", expression=results[0])
-        search = parse.parse((type,), pairs, parse.Context(self.world.zone, self.caller.base, tx.now, True))
+        context = parse.Context(self.world.zone, self.caller.base, tx.now, True)
+        search = await terms.understood(lambda known: parse.parse((type,), pairs, context._replace(terms=known)), lambda query, limit: self._seen(tx, query, limit), context.base)
         if search.query.where == ALL:
             raise errors.Invalid(f"The condition {condition!r} selects nothing in particular.")
         return search.query

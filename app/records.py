@@ -2,9 +2,10 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 
 from app import cursor as cursors
-from app import errors
+from app import errors, terms
 from app.audit import asked, events, record, touched
 from app.caller import Caller
 from app.change import Change, Done
@@ -14,7 +15,7 @@ from app.search import parse
 from app.search.query import ALL, Compare, Query, Stamp, both
 from app.search.types import date
 from app.sharing import policy
-from app.store.base import Entry, Event
+from app.store.base import Entry, Event, Found
 from app.world import World, moment
 
 __all__ = ["Change", "Done", "Page", "Records", "World"]
@@ -127,7 +128,7 @@ class Records:
             pairs, strict = [tuple(p) for p in opened["pairs"]], opened["strict"]
         at, now = (opened["at"], opened["now"]) if opened else (await self.store.newest(), moment())
         context = parse.Context(self.world.zone, self.caller.base, now, strict)
-        search = without_log(parse.parse(types, pairs, context))
+        search = without_log(await terms.understood(lambda known: parse.parse(types, pairs, context._replace(terms=known)), partial(self._seen, at), context.base))
         if compartment:
             search = search._replace(query=search.query._replace(where=both(search.query.where, parse.compartment(*compartment, search.query.types))))
         ask = Ask(self.world, self.caller, self.scope, search, at, opened.get("after"))
@@ -135,6 +136,9 @@ class Records:
         if page.next:
             page.next = self._seal(types=types, pairs=pairs, strict=strict, compartment=compartment, at=at, now=now, after=page.next)
         return page
+
+    async def _seen(self, at: int, query: Query, limit: int) -> list[Found]:
+        return await self.store.search(policy.restrict(query, self.scope), at=at, now=moment(), limit=limit)
 
     # commit
 

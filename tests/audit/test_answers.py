@@ -58,6 +58,8 @@ policy=urn:ietf:params:oauth:jti:8f2c|policy=urn:ietf:params:oauth:jti:8|policy:
 site=fhir.alliance.example|site=FHIR.alliance.Example|site=http://server.example/fhir|site:not=fhir.alliance.example|site=fhir|site:missing=true|site=fhir.alliance.example,x
 source=Device/1|source:identifier=fhir.alliance.example|source:identifier=%7Cfhir.alliance.example|source:identifier=urn:x%7C|source:missing=true
 subtype=read|subtype=read,vread|subtype=search-type|subtype=http://hl7.org/fhir/restful-interaction%7Ccreate|subtype=$everything|subtype=operation|subtype=journal-open|subtype:not=read|subtype:text=read
+subtype:in=http://hl7.org/fhir/ValueSet/audit-event-sub-type|subtype:not-in=http://hl7.org/fhir/ValueSet/type-restful-interaction|action:in=http://hl7.org/fhir/ValueSet/audit-event-action
+outcome:below=http://hl7.org/fhir/audit-event-outcome%7C4|outcome:not-in=http://hl7.org/fhir/ValueSet/audit-event-outcome|entity-role:in=http://hl7.org/fhir/ValueSet/object-role|entity-type:in=http://hl7.org/fhir/ValueSet/audit-entity-type
 subtype:text=a journal|subtype=https://yilian.example/fhir/CodeSystem/audit-subtype%7C|subtype:missing=true
 type=rest|type=http://terminology.hl7.org/CodeSystem/audit-event-type%7Crest|type=110100|type=http://dicom.nema.org/resources/ontology/DCM%7C|type:not=rest|type:text=restful|type=110100,110114
 _profile=https://profiles.ihe.net/ITI/BALP/StructureDefinition/IHE.BasicAudit.PatientRead|_profile=https://profiles.ihe.net/ITI/BALP/StructureDefinition/IHE.BasicAudit.Create
@@ -67,7 +69,9 @@ patient=Patient/9&action=E&outcome=0|entity=ImagingStudy/5&date=ge2025-03-01&age
 """
 TARGETS = {"entity": "Patient", "patient": "Patient"}
 VALUES = {"reference": "Organization/other", "date": "2025-03-01", "uri": "http://x/y"}
-EACH = [f"{code}{m and ':' + m.replace('[type]', TARGETS.get(code, 'Organization'))}={'false' if m == 'missing' else TARGETS.get(code, '') and 'Patient/9' or VALUES.get(param.type, 'x')}"
+SET = "http://hl7.org/fhir/ValueSet/audit-event-type"
+MODIFIED = {"in": SET, "not-in": SET, "above": f"{TYPE}%7Crest", "below": f"{TYPE}%7Crest"}
+EACH = [f"{code}{m and ':' + m.replace('[type]', TARGETS.get(code, 'Organization'))}={param.type == 'token' and MODIFIED.get(m) or m == 'missing' and 'false' or TARGETS.get(code, '') and 'Patient/9' or VALUES.get(param.type, 'x')}"
         for code, param in parameters.of("AuditEvent").items() if param.type != "special" for m in ("", *supported(param).modifiers)]
 """Every parameter with every modifier."""
 QUERIES = list(dict.fromkeys([*(q for line in ASKED.strip().splitlines() for q in line.split("|")), *EACH]))

@@ -57,9 +57,12 @@ def test(param, modifier: str, value: str, context: Context) -> Clause:
     check(param, modifier)
     if modifier == "missing":
         return missing(param, values)
-    inner = "" if modifier == "not" else modifier
-    found = any_of([way for v in values for way in _ways(param, inner, v, context)])
-    return Not(found) if modifier == "not" else found
+    found = any_of([way for v in values for way in _ways(param, NEGATED.get(modifier, modifier), v, context)])
+    return Not(found) if modifier in NEGATED else found
+
+
+NEGATED = {"not": "", "not-in": "in"}
+"""Modifier -> the one whose contrary it is: what has no such value, and what has none at all."""
 
 
 def missing(param, values: list[str]) -> Clause:
@@ -74,12 +77,14 @@ def supported(param) -> Supported:
     if param.code in special.SUPPORTED:
         return Supported(*special.SUPPORTED[param.code])
     modifiers, prefixes = SUPPORTED[param.type]
-    return Supported(tuple(m for m in modifiers if m not in NEEDED or not param.kinds or NEEDED[m] & param.kinds), prefixes)
+    needed = NEEDED.get(param.type, {})
+    return Supported(tuple(m for m in modifiers if m not in needed or not param.kinds or needed[m] & param.kinds), prefixes)
 
 
-NEEDED = {"of-type": frozenset({"Identifier"}), "identifier": frozenset({"Reference"}), "[type]": frozenset({"Reference"}),
-          "text": frozenset({"CodeableConcept", "Coding", "Identifier"})}
-"""Modifier -> the data types without any of which a parameter has it not."""
+NEEDED = {"reference": {"identifier": frozenset({"Reference"}), "[type]": frozenset({"Reference"})},
+          "token": {"of-type": frozenset({"Identifier"}), "text": frozenset({"CodeableConcept", "Coding", "Identifier"}),
+                    **dict.fromkeys(("in", "not-in", "above", "below"), frozenset({"CodeableConcept", "Coding", "code"}))}}
+"""Parameter type and modifier -> the data types without any of which a parameter has it not."""
 
 
 def check(param, modifier: str) -> None:

@@ -5,15 +5,15 @@ A row is (system, code) as written, with the display or text beside it. No syste
 from __future__ import annotations
 
 from app import errors
+from app.fhir.codesystem import spellings
+from app.fhir.valueset import Codes
 from app.search.context import Context
 from app.search.query import Compare, Row, Test
 from app.search.types.string import normal
 from app.search.types.text import plain, split
 
-MODIFIERS = ("not", "text", "of-type")
+MODIFIERS = ("not", "text", "of-type", "in", "not-in", "above", "below")
 PREFIXES = ()
-LATER = ("in", "not-in", "above", "below")
-"""Modifiers of the specification that need value sets or code systems, and are refused until those are served."""
 WITHOUT_SYSTEM = frozenset(("boolean", "uri", "url", "oid", "uuid", "ContactPoint", "System.Boolean"))
 
 
@@ -86,9 +86,14 @@ def code_of(systems: dict[str, str]):
 
 
 def ways(param, modifier: str, value: str, context: Context) -> list[tuple[Test, ...]]:
-    """`code`, `system|code`, `|code`, `system|`; with `:text` a normal string search; with `:of-type` `system|code|value`."""
+    """`code`, `system|code`, `|code`, `system|`; with `:text` a normal string search; with `:of-type` `system|code|value`; with `:in` a
+    value set; with `:above` and `:below` the `system|code` that is subsumed, or that subsumes."""
     if modifier == "text":
         return [(Test(param.name, (Compare("text", "prefix", normal(_filled(plain(value)))),)),)]
+    if modifier == "in":
+        return [(test,) for system, codes in context.terms.expand(_filled(plain(value))).items() for test in among(param, system, codes, context)]
+    if modifier in ("above", "below"):
+        return [(test,) for test in related(param, modifier, value, context)]
     parts = [plain(p) for p in split(value, "|")]
     if modifier == "of-type":
         if len(parts) != 3 or not all(parts):
@@ -111,6 +116,30 @@ def compares(parts: list[str], folded: bool = False) -> tuple[Compare, ...]:
     if len(parts) == 2:
         tests.append(Compare("system", "eq", parts[0]))
     return tuple(tests)
+
+
+def related(param, modifier: str, value: str, context: Context) -> list[Test]:
+    """Of codes that stand above or below a code in its system, itself among them. Errors: Invalid for what is not known here."""
+    parts = [plain(p) for p in split(value, "|")]
+    if len(parts) != 2 or not all(parts):
+        raise errors.Invalid(f"{value!r} is not system|code, both given.")
+    system = context.terms.system(parts[0])
+    concept = system.find(parts[1])
+    if concept is None:
+        near = system.near(parts[1])
+        raise errors.Invalid(f"{parts[1]!r} is no code of {parts[0]}{f'; near it are {chr(44).join(near)}' if near else ''}.")
+    return among(param, parts[0], Codes(getattr(system, modifier)(concept["code"])), context)
+
+
+def among(param, system: str, codes: Codes, context: Context) -> list[Test]:
+    """Of codes of a system that a set lists, or of all but those."""
+    held = context.terms.code_system(system)
+    listed = sorted(codes.listed if held is None or held.cased else {s for code in codes.listed for s in spellings(code)})
+    ours = Compare("system", "eq", system)
+    if not codes.but:
+        return [Test(param.name, (Compare("code", "in", tuple(listed)), ours))] if listed else []
+    between = zip([(), *((Compare("code", "gt", code),) for code in listed)], [*((Compare("code", "lt", code),) for code in listed), ()])
+    return [Test(param.name, (*low, *high, ours)) for low, high in between] if listed else [Test(param.name, (Compare("code", "some"), ours))]
 
 
 def _filled(text: str) -> str:

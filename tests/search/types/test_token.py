@@ -2,7 +2,9 @@
 import pytest
 
 from app import errors
-from ..judge import found
+from app.fhir.codesystem import System
+from app.fhir.valueset import Terms
+from ..judge import CONTEXT, found
 
 CODE = ({"coding": [{"system": "http://loinc.org", "code": "2951-2", "display": "Sodium"}, {"code": "NA"}], "text": "Sodium in serum"}, "CodeableConcept")
 MRN = ({"type": {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/v2-0203", "code": "MR"}], "text": "住院号"}, "system": "http://acme.org/patient", "value": "2345"}, "Identifier")
@@ -66,10 +68,69 @@ def test_what_is_no_token_is_refused(text):
         found("token", text, CODE)
 
 
+ICD = System({"url": "urn:icd", "caseSensitive": True, "concept": [{"code": "C34", "concept": [{"code": "C34.1"}, {"code": "C34.2"}]}, {"code": "C35"}]})
+ANY_CASE = System({"url": "urn:any", "concept": [{"code": "Ab"}]})
+SETS = {"lung": {"compose": {"include": [{"system": "urn:icd", "filter": [{"property": "concept", "op": "is-a", "value": "C34"}]}]}},
+        "icd": {"compose": {"include": [{"system": "urn:icd"}]}}, "any": {"compose": {"include": [{"system": "urn:any"}]}},
+        "unheld": {"compose": {"include": [{"system": "urn:unheld"}], "exclude": [{"system": "urn:unheld", "concept": [{"code": "b"}, {"code": "d"}]}]}},
+        "two": {"compose": {"include": [{"system": "urn:icd", "concept": [{"code": "C35"}]}, {"system": "urn:unheld"}]}},
+        "nothing": {"compose": {"include": [{"system": "urn:unheld", "concept": [{"code": "a"}]}], "exclude": [{"system": "urn:unheld"}]}}, "a|1.0": {"compose": {"include": [{"system": "urn:a"}]}}}
+TERMS = CONTEXT._replace(terms=Terms(SETS.get, {"urn:icd": ICD, "urn:any": ANY_CASE}.get))
+
+
+def coding(code, system="urn:icd") -> tuple:
+    return {"coding": [{"system": "urn:other", "code": "x"}, {"system": system, **({"code": code} if code else {})}]}, "CodeableConcept"
+
+
+@pytest.mark.parametrize("name, value, expected", [
+    ("lung", coding("C34.1"), True), ("lung", coding("C34"), True), ("lung", coding("C35"), False), ("lung", coding("C34.1", "urn:icd2"), False), ("lung", coding("c34.1"), False),
+    ("icd", coding("C35"), True), ("icd", coding("C36"), False), ("two", coding("C35"), True), ("two", coding("any", "urn:unheld"), True), ("two", coding(None, "urn:unheld"), False),
+    ("any", coding("aB", "urn:any"), False), ("any", coding("AB", "urn:any"), True), ("any", coding("ab", "urn:any"), True), ("lung,any", coding("ab", "urn:any"), True),
+    *(("unheld", coding(code, "urn:unheld"), code not in ("b", "d")) for code in ("a", "b", "c", "d", "e", "bb", "B", "编码")), ("unheld", coding("a", "urn:icd"), False),
+    ("nothing", coding("a", "urn:unheld"), False), ("a|1.0", coding("z", "urn:a"), True), ("a\\|1.0", coding("z", "urn:a"), True), ("lung", ({"text": "肺癌"}, "CodeableConcept"), False),
+    ("lung", ({"system": "urn:icd", "code": "C34.2"}, "Coding"), True),
+])
+def test_in_finds_the_codings_of_a_value_set_and_not_in_what_has_none_of_them(name, value, expected):
+    assert found("token", name, value, modifier="in", context=TERMS) is expected
+    assert found("token", name, value, modifier="not-in", context=TERMS) is not expected
+
+
+def test_not_in_finds_what_has_no_coding_at_all():
+    assert found("token", "lung", modifier="not-in", context=TERMS, kinds=("CodeableConcept",))
+    assert not found("token", "lung", modifier="in", context=TERMS, kinds=("CodeableConcept",))
+
+
+@pytest.mark.parametrize("text, code, below, above", [
+    ("urn:icd|C34", "C34", True, True), ("urn:icd|C34", "C34.1", True, False), ("urn:icd|C34.1", "C34", False, True), ("urn:icd|C34.1", "C34.2", False, False),
+    ("urn:icd|C35", "C34", False, False), ("urn:icd|C35,urn:icd|C34", "C34.2", True, False),
+])
+def test_below_finds_what_a_code_subsumes_and_above_what_subsumes_it(text, code, below, above):
+    assert found("token", text, coding(code), modifier="below", context=TERMS) is below
+    assert found("token", text, coding(code), modifier="above", context=TERMS) is above
+
+
+@pytest.mark.parametrize("modifier, text, said", [
+    ("in", "http://example.org/ValueSet/unknown", "not known here"), ("not-in", "http://example.org/ValueSet/unknown", "not known here"), ("in", "", "empty"), ("below", "http://snomed.info/sct|1", "not held"),
+    ("above", "urn:icd|C99", "no code of urn:icd"), ("below", "urn:icd|C34.3", "near it are"), ("below", "C34", "both given"), ("below", "|C34", "both given"), ("above", "urn:icd|", "both given"),
+])
+@pytest.mark.parametrize("strict", [True, False])
+def test_what_is_not_known_is_refused_even_where_a_request_is_lenient(modifier, text, said, strict):
+    with pytest.raises(errors.Invalid, match=said) as caught:
+        found("token", text, CODE, modifier=modifier, context=TERMS._replace(strict=strict))
+    assert not isinstance(caught.value, errors.Unsupported)
+
+
+@pytest.mark.parametrize("kind", ["Identifier", "ContactPoint", "boolean", "string"])
 @pytest.mark.parametrize("modifier", ["in", "not-in", "above", "below"])
-def test_modifiers_that_come_later_are_refused_by_name(modifier):
+def test_what_is_no_code_is_in_no_value_set(kind, modifier):
     with pytest.raises(errors.Unsupported, match=f":{modifier}"):
-        found("token", "http://example.org/ValueSet/a", CODE, modifier=modifier)
+        found("token", "lung", modifier=modifier, context=TERMS, kinds=(kind,))
+
+
+def test_a_set_of_more_codes_than_a_comparison_may_name_is_refused():
+    many = Terms({"many": {"compose": {"include": [{"system": "urn:x", "concept": [{"code": str(i)} for i in range(20_001)]}]}}}.get, lambda url: None)
+    with pytest.raises(errors.TooCostly):
+        found("token", "many", CODE, modifier="in", context=CONTEXT._replace(terms=many))
 
 
 def test_more_values_than_a_list_may_have_are_refused():

@@ -1,0 +1,81 @@
+"""Value sets and code systems that a search turns out to need: the package's, and those of the store that the caller sees."""
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable
+from functools import lru_cache
+
+import orjson
+
+from app import errors
+from app.fhir import reference, terminology
+from app.fhir.codesystem import System
+from app.fhir.valueset import Terms
+from app.search.query import Compare, Query, Stamp, both, has
+from app.store.base import Entry, Found
+
+MOST = 50
+"""Value sets and code systems of the store that one request may need."""
+LARGEST = 16 * 1024 * 1024
+"""Bytes of what has one url."""
+VERSIONS = 20
+"""Resources with one url, of which the best is taken."""
+_NUMBERS = re.compile(r"\d+|\D+")
+
+
+class _Wanted(Exception):
+    """What is being understood needs a resource of the store that has not been read."""
+
+
+async def understood(understand: Callable[[Terms], object], find: Callable[[Query, int], Awaitable[list[Found]]], base: str):
+    """What `understand` gives, a pure function of terms, called again each time it needs something more of the store.
+
+    find: (query, limit) -> what the caller sees, in one snapshot; base: this server's FHIR base url. Errors: as understand; TooCostly.
+    """
+    read: dict[tuple[str, str], object] = {}
+
+    def stored(type: str, canonical: str):
+        if (type, canonical) not in read:
+            raise _Wanted(type, canonical)
+        return read[type, canonical]
+
+    # the standard's own mean what the standard says, whatever is stored
+    terms = Terms(lambda canonical: terminology.value_set(canonical) or stored("ValueSet", canonical),
+                  lambda canonical: terminology.code_system(canonical) or stored("CodeSystem", canonical))
+    while True:
+        try:
+            return understand(terms)
+        except _Wanted as wanted:
+            if len(read) >= MOST:
+                raise errors.TooCostly(f"More than {MOST} value sets and code systems are needed.") from None
+            read[wanted.args] = await _stored(*wanted.args, find, base)
+
+
+async def _stored(type: str, canonical: str, find, base: str):
+    """The resource that a canonical url, or a reference, means; None where there is none that the caller sees."""
+    url, _, version = canonical.partition("|")
+    parts = reference.parse(url, base)
+    if parts.is_local and parts.type == type and parts.id and not version:
+        where = Stamp((Compare("id", "eq", parts.id),))
+    else:
+        where = both(has(f"{type}.url", Compare("code", "eq", url)), *([has(f"{type}.version", Compare("code", "eq", version))] if version else ()))
+    found = [f.entry for f in await find(Query((type,), where), VERSIONS)]
+    if not found:
+        return None
+    if sum(len(entry.text) for entry in found) > LARGEST:
+        raise errors.TooCostly(f"{canonical} is too large to be searched by.")
+    return _read(max(found, key=_rank).text)
+
+
+def _rank(entry: Entry):
+    """Active before others, then the highest version, then the newest."""
+    resource = orjson.loads(entry.text)
+    return resource.get("status") == "active", [(0, int(p)) if p.isdecimal() else (1, p) for p in _NUMBERS.findall(resource.get("version", ""))], entry.number
+
+
+@lru_cache(4)
+def _read(text: bytes) -> dict | System | None:
+    resource = orjson.loads(text)
+    if resource["resourceType"] == "ValueSet":
+        return resource
+    return System(resource) if resource.get("content") == "complete" and resource.get("concept") else None
