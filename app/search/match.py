@@ -108,7 +108,12 @@ COMPARISONS = {
     "gt": lambda value, sought: value > sought,
     "ge": lambda value, sought: value >= sought,
     "lacks": lambda value, sought: not value & sought,
+    "within": lambda value, sought: _within(*value, *sought),
 }
+
+
+def _within(low, high, x, y, sign, limit) -> bool:
+    return sign * ((low - x) * (low - x) + (high - y) * (high - y)) <= limit
 
 
 def order(query: Query, items: list[tuple[Any, list[Row]]], now: int = 0) -> list[tuple[Any, list[Row]]]:

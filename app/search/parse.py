@@ -198,9 +198,18 @@ class _Reading:
             self.includes += [include.parse(text, reverse=reverse, iterate=bool(modifier)) for text in value.split(",")]
         return read
 
+    def _only(name: str, served: str, reason: str):
+        def read(self, modifier: str, value: str) -> None:
+            self._once(name, modifier)
+            if value != served:
+                raise errors.Unsupported(f"{name} is served as {served} alone: {reason}.")
+        return read
+
     RESULTS = {"_sort": _sort, "_count": _count, "_total": _choice("_total", ("none", "estimate", "accurate")),
                "_summary": _choice("_summary", ("true", "text", "data", "count", "false")), "_elements": _elements,
-               "_include": _include("_include", False), "_revinclude": _include("_revinclude", True)}
+               "_include": _include("_include", False), "_revinclude": _include("_revinclude", True),
+               "_contained": _only("_contained", "false", "what is contained in a resource is found through it, not by itself"),
+               "_containedType": _only("_containedType", "container", "contained resources are not found by themselves")}
 
 
 RESULTS = _Reading.RESULTS

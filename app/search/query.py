@@ -20,7 +20,8 @@ class Row(NamedTuple):
     system: of a token or quantity; the empty string says that there is none
     code:   a token's code, a reference as `Type/id` or absolute url, a string's exact text, a uri
     text:   what prefix and contains look at: the normal form of a string (see types/string), a display, a uri
-    low, high: the range that the value covers: microseconds UTC (int) for dates, floats for numbers; FIRST and LAST are open ends
+    low, high: the range that the value covers: microseconds UTC (int) for dates, floats for numbers; FIRST and LAST are open ends.
+            Of a position its coordinates in a plane, together its `point`
     """
 
     param: str
@@ -30,6 +31,10 @@ class Row(NamedTuple):
     text: str | None = None
     low: float | None = None
     high: float | None = None
+
+    @property
+    def point(self) -> tuple[float, float] | None:
+        return None if self.low is None or self.high is None else (self.low, self.high)
 
 
 class Now:
@@ -46,6 +51,7 @@ class Compare(NamedTuple):
     """One comparison: `column` of a row, a stamp or a fact; `how` is one of HOW; `value` a scalar, a tuple for `in`, or NOW.
 
     `none` and `some` ask whether the column is empty and take no value; `lacks` holds when none of the bits is set.
+    `within` is of a row's `point` alone, with (x, y, sign, limit): sign times the square of its distance from (x, y) is at most the limit.
     Text is compared by code point.
     """
 
@@ -54,7 +60,7 @@ class Compare(NamedTuple):
     value: Any = None
 
 
-HOW = ("eq", "in", "prefix", "contains", "lt", "le", "gt", "ge", "none", "some", "lacks")
+HOW = ("eq", "in", "prefix", "contains", "lt", "le", "gt", "ge", "none", "some", "lacks", "within")
 
 
 class Test(NamedTuple):

@@ -148,6 +148,7 @@ def keeping(type: str, made):
 BY_HAND = {
     ("StructureDefinition", "kind"): ({"resourceType": "StructureDefinition", "url": "http://example.org/a", "name": "A", "status": "active", "kind": "resource", "abstract": True, "type": "Alpha"},
                                       "resource", "logical"),
+    ("Location", "near"): ({"resourceType": "Location", "position": {"latitude": 31.2, "longitude": 121.5}}, "31.3|121.5|12|km", "31.3|121.5|11|km"),
     ("Patient", "deceased"): ({"resourceType": "Patient", "deceasedBoolean": True}, "true", "false"),
     ("QuestionnaireResponse", "item-subject"): ({"resourceType": "QuestionnaireResponse", "status": "completed", "item": [
         {"linkId": "1", "extension": [{"url": "http://hl7.org/fhir/StructureDefinition/questionnaireresponse-isSubject", "valueBoolean": True}],

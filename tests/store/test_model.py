@@ -51,6 +51,7 @@ def some_or_none(column):
 
 
 row_compares = st.one_of(text_compares("code", CODES), text_compares("text", TEXTS), number_compares("low"), number_compares("high"),
+                         made(Compare, st.just("point"), st.just("within"), st.tuples(NUMBERS, NUMBERS, st.sampled_from((1, -1)), st.integers(-9, 9))),
                          made(Compare, st.just("system"), st.just("eq"), SYSTEMS), some_or_none("system"))
 def one_of(params):
     return made(Test, st.sampled_from(params), st.lists(row_compares, max_size=2).map(tuple))

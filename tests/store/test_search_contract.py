@@ -95,6 +95,18 @@ async def test_a_comparison_on_a_row(store, compares, expected):
     assert await store.count(Query(("T",), has("T.x", *compares)), at=await store.newest(), now=NOW) == len(expected)
 
 
+@pytest.mark.parametrize("circle, expected", [
+    ((0, 0, 1, 25), "ab"), ((0, 0, 1, 24.9), "b"), ((3, 4, 1, 0), "a"), ((0.5, 0.5, 1, 100), "abc"), ((0, 0, -1, -25), "ac"), ((0, 0, -1, -25.1), "c"), ((0, 0, 1, -1), ""), ((0, 0, -1, 0), "abc"),
+])
+async def test_a_point_within_a_circle_or_outside_of_it(store, circle, expected):
+    for id, low, high in (("a", 3.0, 4.0), ("b", -0.5, 0.25), ("c", 6.0, -6.0), ("d", 0.0, None), ("e", None, 0.0)):
+        await put(store, "T", id, Row("T.x", 1, low=low, high=high), Row("T.x/1", 1, code=id), Row("T.y", low=0.0, high=0.0))
+    assert sorted(await ids(store, "T", has("T.x", c("point", "within", circle)))) == list(expected)
+    assert sorted(await ids(store, "T", Not(has("T.x", c("point", "within", circle))))) == sorted(set("abcde") - set(expected))
+    assert sorted(await ids(store, "T", has("T.x", c("low", "ge", 0), c("point", "within", circle)))) == sorted(set(expected) - {"b"})
+    assert sorted(await ids(store, "T", Has((Test("T.x/1", (c("code", "in", ("a", "b")),)), Test("T.x", (c("point", "within", circle),)))))) == sorted(set(expected) - {"c"})
+
+
 async def test_all_comparisons_of_a_test_hold_on_one_row(store):
     await put(store, "T", "same", Row("T.x", system="s", code="1"), Row("T.x", system="t", code="2"))
     await put(store, "T", "apart", Row("T.x", system="s", code="2"), Row("T.x", system="t", code="1"))

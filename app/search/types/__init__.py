@@ -10,11 +10,11 @@ from typing import NamedTuple
 from app import errors
 from app.search.context import Context
 from app.search.query import Clause, Compare, Has, Not, Row, Test, either
-from app.search.types import composite, date, number, quantity, reference, special, string, token, uri
+from app.search.types import composite, date, near, number, quantity, reference, special, string, token, uri
 from app.search.types.text import split
 
 TYPES = {"token": token, "string": string, "date": date, "number": number, "quantity": quantity, "reference": reference, "uri": uri,
-         "composite": composite, "special": special}
+         "composite": composite, "special": near}
 MOST_VALUES = 500
 """Values of one OR list."""
 MOST_CODES = 20_000
@@ -28,7 +28,7 @@ class Supported(NamedTuple):
     prefixes: tuple[str, ...]
 
 
-SUPPORTED = {name: Supported((() if name in ("composite", "special") else ("missing",)) + module.MODIFIERS, module.PREFIXES) for name, module in TYPES.items()}
+SUPPORTED = {name: Supported((() if name == "composite" else ("missing",)) + module.MODIFIERS, module.PREFIXES) for name, module in TYPES.items()}
 """Parameter type -> the modifiers and prefixes that are served; `[type]` stands for the name of a resource type."""
 
 

@@ -8,12 +8,8 @@ from app.search.types import date, reference
 from app.search.types import range as ranges
 from app.search.types.text import plain
 
-MODIFIERS = ()
-PREFIXES = ()
-READERS: dict = {}
 REFUSED = {
     "_text": "search of the narrative", "_content": "search of the whole text", "_filter": "filter expressions", "_query": "named queries",
-    "near": "search by distance", "_contained": "search within contained resources", "_containedType": "search within contained resources",
 }
 """Parameters of the specification that are refused by name until they are built."""
 

@@ -122,6 +122,8 @@ def element(test: Test) -> dict | None:
     marks = {MARK[c.column] for c in test.compares if c.column in MARK and c.how != "none"}
     parts = [{mark: test.param} for mark in sorted(marks)] or [{"p": test.param}]
     for c in test.compares:
+        if c.how == "within":
+            continue  # no operator of $elemMatch: `condition` has it
         made = operators(c.how, c.value)
         if made is None:
             return None
@@ -130,8 +132,15 @@ def element(test: Test) -> dict | None:
 
 
 def condition(param: str, compares: tuple[Compare, ...], row: str = "$$r") -> dict:
-    """The same as an aggregation expression on one row."""
-    return {"$and": [{"$eq": [f"{row}.p", {"$literal": param}]}, *(_expression(f"{row}.{ROW[c.column]}", c.how, c.value) for c in compares)]}
+    """The same, all of it, as an aggregation expression on one row."""
+    return {"$and": [{"$eq": [f"{row}.p", {"$literal": param}]},
+                     *(_circle(row, *c.value) if c.how == "within" else _expression(f"{row}.{ROW[c.column]}", c.how, c.value) for c in compares)]}
+
+
+def _circle(row: str, x: float, y: float, sign: int, limit: float) -> dict:
+    low, high = f"{row}.{ROW['low']}", f"{row}.{ROW['high']}"
+    squares = [{"$multiply": [{"$subtract": [field, at]}, {"$subtract": [field, at]}]} for field, at in ((low, x), (high, y))]
+    return {"$and": [{"$gt": [low, None]}, {"$gt": [high, None]}, {"$lte": [{"$multiply": [sign, {"$add": squares}]}, limit]}]}
 
 
 def _expression(field: str, how: str, value) -> dict:
@@ -276,7 +285,7 @@ class Filters:
         if None in elements:
             return NOTHING
         parts = [{"rows": {"$elemMatch": e}} for e in elements]
-        if len(parts) > 1:
+        if len(parts) > 1 or any(c.how == "within" for c in clause.tests[0].compares):
             groups = [rows_of(t.param, t.compares, "group") for t in clause.tests]
             parts.append({"$expr": {"$gt": [{"$size": {"$setIntersection": groups}}, 0]}})
         return await self._with_aside(clause.tests[0].param, every(parts), self.numbers)

@@ -167,6 +167,9 @@ class Compiler:
         column, how, value = compare
         value = self.now if value is q.NOW else value
         name = f"{alias}.{column}"
+        if how == "within":
+            x, y, sign, limit = value
+            return Sql(f"?*(({alias}.low-?)*({alias}.low-?)+({alias}.high-?)*({alias}.high-?))<=?", (sign, x, x, y, y, limit))
         if how in ("none", "some"):
             return Sql(f"{name} is {'not ' if how == 'some' else ''}null")
         if how == "lacks":
@@ -197,7 +200,7 @@ class Compiler:
     def _source_has(self, clause: Has, types) -> Sql | None:
         r = self.alias("r")
         test = clause.tests[0]
-        if not test.compares or all(c.how in ("none", "contains") for c in test.compares):
+        if not test.compares or all(c.how in ("none", "contains", "within") for c in test.compares):
             return None
         inner = self.test(test, r)
         return Sql(f"select {r}.entry as number from row {r} where {inner.text}", inner.args)
