@@ -1,7 +1,6 @@
 """R4's invariants: each a FHIRPath expression at an element's path, judged wherever such an element stands.
 
-Most elements have nothing that an invariant speaks of: what it gives on an empty element is computed once, and it is run only where
-one of the properties that it names is there. https://hl7.org/fhir/R4/conformance-rules.html#constraints
+Most invariants only ask what is there, and the JSON properties of an element tell that: an expression is run where they do not. https://hl7.org/fhir/R4/conformance-rules.html#constraints
 """
 from __future__ import annotations
 
@@ -11,22 +10,20 @@ from typing import NamedTuple
 from app.errors import Issue
 from app.fhir import definitions
 from app.fhir.path import BadExpression, Expression, Node, compile
-from app.fhir.path.mentions import mentions
-from app.fhir.path.node import fields
+from app.fhir.path.presence import Told, surely
 
 STRUCTURAL = frozenset({"ele-1", "txt-1", "txt-2"})
 """Judged with the structure (app.fhir.validate), for they speak of what JSON can hold beside elements: empty objects, and the inside of a div."""
 
 
 class Rule(NamedTuple):
-    """One invariant of a type or element; `named` holds the JSON properties without any of which it gives `absent`, None where it may give anything."""
+    """One invariant of a type or element; `told`: whether the properties of an element tell already that it holds."""
 
     key: str
     severity: str
     human: str
     expression: Expression
-    named: frozenset[str] | None
-    absent: bool
+    told: Told
 
 
 class Plan(NamedTuple):
@@ -46,7 +43,7 @@ def check(resource: dict, *, warnings: bool = False) -> list[Issue]:
 def _object(node: Node, more: tuple[Rule, ...], warnings: bool, issues: list[Issue]) -> None:
     plan = _plan(node.type)
     for rule in (*plan.rules, *more) if more else plan.rules:
-        if (rule.named is None or not rule.named.isdisjoint(node.value) or not rule.absent) and (warnings or rule.severity == "error"):
+        if (warnings or rule.severity == "error") and not rule.told(node.value):
             _judge(rule, node, issues)
     children = plan.children
     for key, item in node.value.items():
@@ -100,8 +97,4 @@ def _rules(path: str, type: str) -> tuple[Rule, ...]:
 
 
 def _rule(key: str, severity: str, human: str, text: str, type: str) -> Rule:
-    expression, names = compile(text), mentions(text)
-    if names is None:
-        return Rule(key, severity, human, expression, None, True)
-    named = frozenset(key for name in names for known in fields(type, name) for key in (known, "_" + known))
-    return Rule(key, severity, human, expression, named, expression.holds(Node({}, type)) is not False)
+    return Rule(key, severity, human, compile(text), surely(text, type))
