@@ -12,7 +12,8 @@ FLOORS = [("errors", "caller", "settings", "cursor"), ("fhir",), ("search",), ("
 FLOOR = {room: level for level, rooms in enumerate(FLOORS) for room in rooms}
 GROUND_ORDER = ("errors", "settings", "caller", "cursor")
 HOMES = {"pymongo": ("store/mongo",), "mongoengine": ("store/mongo",), "sqlite3": ("store/sqlite",), "jose": ("auth/tokens",), "jinja2": ("console",),
-         "pydicom": ("mapping/readers", "imaging"), "fastapi": ("rest", "console", "imaging", "auth", "main"), "starlette": ("rest", "console", "imaging", "auth", "main")}
+         "pydicom": ("mapping/readers", "imaging"), "fastapi": ("rest", "console", "imaging", "auth", "main"), "starlette": ("rest", "console", "imaging", "auth", "main"),
+         "ucumvert": ("fhir/ucum",), "lark": ("fhir/ucum",)}
 WAIST = {"world", "change", "terms", "commit", "page", "records"}
 STORE_USERS = {"store", "sharing", "audit", "main", *WAIST}
 PURE = ("fhir", "search", "workflow")

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 FIRST, LAST = -(2**62), 2**62
-"""Open ends of a range: before and after every date in microseconds and every number."""
+"""Open ends of a range: before and after every date in microseconds."""
+LEAST, GREATEST = -1e300, 1e300
+"""Open ends of a range of numbers; a number beyond counts as one of them."""
 
 
 class Row(NamedTuple):
@@ -20,7 +22,7 @@ class Row(NamedTuple):
     system: of a token or quantity; the empty string says that there is none
     code:   a token's code, a reference as `Type/id` or absolute url, a string's exact text, a uri
     text:   what prefix and contains look at: the normal form of a string (see types/string), a display, a uri
-    low, high: the range that the value covers: microseconds UTC (int) for dates, floats for numbers; FIRST and LAST are open ends.
+    low, high: the range that the value covers: microseconds UTC (int) for dates, floats for numbers; open ends are the ones above.
             Of a position its coordinates in a plane, together its `point`
     """
 

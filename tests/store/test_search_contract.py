@@ -5,10 +5,14 @@ https://hl7.org/fhir/R4/search.html
 from __future__ import annotations
 
 import asyncio
+from decimal import Decimal
 
 import pytest
 
 from app import errors
+from app.search import types
+from app.search.context import Context
+from app.search.param import Param
 from app.search.query import ALL, FIRST, LAST, NONE, NOW as MOMENT, And, Back, Compare, Granted, Has, Key, Link, Not, Or, Query, Row, Stamp, Test, has
 from app.store.base import Fact
 from tests.store.writing import NOW, delete, entry, ids, put
@@ -105,6 +109,17 @@ async def test_a_point_within_a_circle_or_outside_of_it(store, circle, expected)
     assert sorted(await ids(store, "T", Not(has("T.x", c("point", "within", circle))))) == sorted(set("abcde") - set(expected))
     assert sorted(await ids(store, "T", has("T.x", c("low", "ge", 0), c("point", "within", circle)))) == sorted(set(expected) - {"b"})
     assert sorted(await ids(store, "T", Has((Test("T.x/1", (c("code", "in", ("a", "b")),)), Test("T.x", (c("point", "within", circle),)))))) == sorted(set(expected) - {"c"})
+
+
+@pytest.mark.parametrize("text, expected", [
+    ("5.4|http://unitsofmeasure.org|mg", "ab"), ("5400|http://unitsofmeasure.org|ug", "ab"), ("5.4||mg", "a"), ("gt5|http://unitsofmeasure.org|mg", "abc"), ("gt1e30|http://unitsofmeasure.org|kg", "c"), ("lt5.4|http://unitsofmeasure.org|mg", ""), ("ge5|http://unitsofmeasure.org|mL", ""),
+    ("37|http://unitsofmeasure.org|Cel", "d"), ("gt98|http://unitsofmeasure.org|[degF]", "d"),
+])
+async def test_a_quantity_is_found_in_any_unit_that_measures_the_same(store, text, expected):
+    quantities = {"a": {"value": Decimal("5.4"), "code": "mg"}, "b": {"value": Decimal("0.0054"), "code": "g"}, "c": {"value": 6, "comparator": ">=", "code": "mg"}, "d": {"value": Decimal("310.15"), "code": "K"}}
+    for id, quantity in quantities.items():
+        await put(store, "T", id, *types.rows("quantity", "T.q", [({"system": "http://unitsofmeasure.org", **quantity}, "Quantity")], Context()))
+    assert sorted(await ids(store, "T", types.test(Param("T.q", "q", "quantity"), "", text, Context()))) == list(expected)
 
 
 async def test_all_comparisons_of_a_test_hold_on_one_row(store):

@@ -7,65 +7,71 @@ from decimal import Decimal
 
 from app import errors
 from app.search.context import Context
-from app.search.query import FIRST, LAST, Row, Test
+from app.search.query import GREATEST, LEAST, Row, Test
 from app.search.types import range as ranges
 from app.search.types.text import PREFIXES, plain, prefixed
 
 MODIFIERS = ()
-__all__ = ["MODIFIERS", "PREFIXES", "READERS", "sought", "span", "ways"]
+__all__ = ["MODIFIERS", "PREFIXES", "READERS", "point", "read", "sought", "ways"]
 _NUMBER = re.compile(r"[+-]?(\d+(?:\.\d*)?|\.\d+)([eE][+-]?\d{1,4})?", re.ASCII)
 
 
 def _number(add, param: str, group: int, value, context: Context) -> None:
     if value is not None:
-        point = _float(value)
-        add(Row(param, group, None, None, None, point, point))
+        add(Row(param, group, None, None, None, point(value), point(value)))
 
 
 def _range(add, param: str, group: int, value: dict, context: Context) -> None:
     low, high = (value.get("low") or {}).get("value"), (value.get("high") or {}).get("value")
     if low is not None or high is not None:
-        add(Row(param, group, None, None, None, FIRST if low is None else _float(low), LAST if high is None else _float(high)))
+        add(Row(param, group, None, None, None, LEAST if low is None else point(low), GREATEST if high is None else point(high)))
 
 
 READERS = {**dict.fromkeys(("decimal", "integer", "positiveInt", "unsignedInt"), _number), "Range": _range}
 """FHIR type -> what adds its rows. A number in a resource is a point, whatever its precision."""
 
 
-def _float(value) -> float:
+def point(value) -> float:
     """The nearest float, within the open ends."""
     try:
-        return max(float(FIRST), min(float(LAST), float(value)))
+        return max(LEAST, min(GREATEST, float(value)))
     except OverflowError:
-        return float(LAST) if value > 0 else float(FIRST)
+        return GREATEST if value > 0 else LEAST
 
 
-def span(text: str) -> tuple[float, float, float]:
-    """(value, low, high) of a written number with the range that its digits imply: 100 is [99.5, 100.5), 5.40e-3 is 0.0054 +/- 0.000005.
+def read(text: str) -> Decimal | None:
+    """A number as a resource or a search may write it; None for what is none."""
+    return Decimal(text) if _NUMBER.fullmatch(text) and len(text) <= 60 else None
 
-    The upper end does not belong to the range, so `high` is the greatest float below it. Errors: Invalid.
-    """
+
+def _half(text: str) -> Decimal:
+    """Half a unit of a number's last digit, which is what its digits leave open: 100 is [99.5, 100.5), 5.40e-3 is 0.0054 +/- 0.000005."""
     match = _NUMBER.fullmatch(text)
-    if match is None or len(text) > 60:
-        raise errors.Invalid(f"{text!r} is not a number.")
-    number = Decimal(text)
-    step = number.as_tuple().exponent
+    step = Decimal(text).as_tuple().exponent
     if match[2] and len(match[1].replace(".", "").lstrip("0")) < 2:
         step -= 1  # the specification's table has 1e2 stand for [95, 105)
-    half = Decimal(5).scaleb(step - 1)
-    return _float(number), _float(number - half), math.nextafter(_float(number + half), -math.inf)
+    return Decimal(5).scaleb(step - 1)
 
 
-def sought(text: str) -> tuple[str, float, float]:
-    """(prefix, low, high): `eq` and `ne` heed the implied range, `ap` takes a tenth, the others the exact number."""
+def _same(number: Decimal) -> Decimal:
+    return number
+
+
+def sought(text: str, into=_same) -> tuple[str, float, float]:
+    """(prefix, low, high): `eq` and `ne` heed the range that digits imply, `ap` at least a tenth, the others the exact number.
+
+    The upper end of what digits imply does not belong to it, so `high` is the greatest float below. into: from the numbers searched for, exact,
+    to those of rows. Errors: Invalid.
+    """
     prefix, rest = prefixed(text)
-    value, low, high = span(rest)
-    if prefix in ("eq", "ne"):
-        return prefix, low, high
-    if prefix == "ap":
-        tenth = abs(value) / 10
-        return prefix, min(low, value - tenth), max(high, value + tenth)
-    return prefix, value, value
+    number = read(rest)
+    if number is None:
+        raise errors.Invalid(f"{rest!r} is not a number.")
+    if prefix not in ("eq", "ne", "ap"):
+        return prefix, point(into(number)), point(into(number))
+    half = _half(rest) if prefix != "ap" else max(_half(rest), abs(number) / 10)
+    low, high = point(into(number - half)), point(into(number + half))
+    return prefix, low, high if prefix == "ap" else math.nextafter(high, -math.inf)
 
 
 def ways(param, modifier: str, value: str, context: Context) -> list[tuple[Test, ...]]:
