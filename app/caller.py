@@ -13,6 +13,7 @@ class Caller:
     purpose:      v3-ActReason code (TREAT, ETREAT, BTG, HSYSADMIN, ...)
     scopes:       SMART scopes; empty means what the organisation itself may
     grants:       ids of grants (break-glass) that this request invokes
+    system:       the server itself: set by `system` alone, no client can be it
     operator:     acts as the operator of an open, keyless store (loopback only): sees all
     prefix:       ids that it may choose itself start with this; None means that it may choose none
     address, request, base: where the request came from, its X-Request-Id, and the server base it spoke to
@@ -25,6 +26,7 @@ class Caller:
     scopes: tuple[str, ...] = ()
     grants: tuple[str, ...] = ()
     operator: bool = False
+    system: bool = False
     prefix: str | None = None
     address: str = ""
     request: str = ""
@@ -38,4 +40,4 @@ class Caller:
 
 def system(client: str, organization: str, **more) -> Caller:
     """The server's own caller, such as `job` or `feed`: it acts for an organisation and gets no right beyond it."""
-    return Caller(organization=organization, client=client, purpose=more.pop("purpose", "RECORDMGT"), **more)
+    return Caller(organization=organization, client=client, system=True, purpose=more.pop("purpose", "RECORDMGT"), **more)

@@ -4,7 +4,7 @@ from __future__ import annotations
 import hashlib
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from app import errors
@@ -15,7 +15,7 @@ from app.search.query import ALL, Row
 from app.search.types import date
 from app.sharing import facts, policy
 from app.sharing.rules import GUARD
-from app.store.base import Entry, Fact
+from app.store.base import Entry, Fact, Made
 from app.workflow import guards
 
 CUSTODIAN = "https://yilian.example/fhir/CodeSystem/custodian"
@@ -188,6 +188,19 @@ class Writer:
 def indexed(resource: dict, custodian: str, guard: str, zone: str, base: str) -> tuple[list[Row], list[Fact]]:
     """The index rows and facts of a version."""
     return [*index.rows(resource, zone, base), *_guarding(guard)], facts.facts(resource, custodian, lambda period: date.bounds(period or {}, "Period", zone), base)
+
+
+def remade(entry: Entry, text: bytes | None, rowed: bool, zone: str, base: str) -> Made:
+    """A version as it would be stored today. text: what its stamp is of: its own, of a delete that of the version before (None: purged, the stamp stays);
+    rowed: it has rows."""
+    if text is None:
+        return Made(entry, _guarding(entry.guard), [])
+    resource = json.loads(text)
+    marks = stamp.stamp(resource, zone, base)
+    entry = replace(entry, about=marks.about, many=marks.many, labels=marks.labels, date=marks.date, guard=marks.guard)
+    if entry.deleted or not rowed:
+        return Made(entry, _guarding(entry.guard) if rowed else None, [])
+    return Made(entry, *indexed(resource, entry.custodian, entry.guard, zone, base))
 
 
 def _guarding(guard: str) -> list[Row]:

@@ -1,4 +1,4 @@
-"""The command `yilian`: serve, import, demo, reindex. Exit codes: 0 done, 1 some records were rejected, 2 a bad call, 3 it could not be done."""
+"""The command `yilian`: serve, import, demo, reindex, purge. Exit codes: 0 done, 1 some records were rejected, 2 a bad call, 3 it could not be done."""
 from __future__ import annotations
 
 import signal
@@ -25,6 +25,8 @@ from app import errors, upkeep
 from app.auth.identify import is_loopback
 from app.caller import Caller
 from app.demo import alliance, export
+from app.fhir import json as fhir
+from app.jobs import runner
 from app.main import open_world
 from app.mapping import feed, rules
 from app.mapping.document import Mistake
@@ -239,16 +241,55 @@ async def _demonstrate(settings: Settings, folder: Path):
 
 @app.command()
 def reindex(store: Store = "sqlite:data/yilian.db") -> None:
-    """Make a store's index anew, as after a change of version. Stop serving it first."""
+    """Make a store's index anew, as after a change of version or of search parameters. It may be served meanwhile."""
     if not _exists(store):
         _stop(f"There is no store at {store.removeprefix('sqlite:')}; name one with --store.", 2)
     with _told():
-        done = asyncio.run(_reindex(Settings.read(store=store, open=True)))
-    console.print(f"{done:,} resources indexed.", highlight=False)
+        _say(asyncio.run(_reindex(Settings.read(store=store, open=True))))
 
 
-async def _reindex(settings: Settings) -> int:
+async def _reindex(settings: Settings) -> str:
+    """The end of a job, in one line. Errors: Conflict where another process does it."""
     async with open_world(settings, reindexing=True) as world:
+        task, _ = await runner.ask(world, _operator(settings, "reindex"), "reindex", "Reindex of all types", {})
+        if not runner.is_free(task):
+            raise errors.Conflict(f"Another process makes the index anew: {task.ref} tells how far it is.")
         with _progress("indexing") as tell:
-            caller = Caller(settings.organization, "reindex", purpose="HSYSADMIN", operator=True, base=settings.base.rstrip("/") + "/fhir" if settings.base else "")
-            return await upkeep.reindex(world, caller, lambda done: tell(done, None, f"{done:,} resources indexed"))
+            await runner.do(world, task, lambda done, total: tell(done, total, f"{done:,} of {total:,} resources indexed"))
+        ended = fhir.loads((await world.store.get("Task", task.id)).text)
+        told = f"{task.ref} {ended['status']}: {ended['businessStatus']['text']}."
+        if ended["status"] != "completed":
+            raise errors.Conflict(told)
+        return told
+
+
+@app.command()
+def purge(resource: Annotated[str, typer.Argument(help="TYPE/ID")], reason: Annotated[str, typer.Option(help="why, for the log")], store: Store = "sqlite:data/yilian.db",
+          version: Annotated[int | None, typer.Option(min=1, help="this version alone; all that are not current where it is left out")] = None,
+          yes: Annotated[bool, typer.Option("--yes", help="do it; without it, only what would go is told")] = False) -> None:
+    """Remove the content of old versions for good: their text and index rows. What is current stays: delete it first."""
+    if not _exists(store):
+        _stop(f"There is no store at {store.removeprefix('sqlite:')}; name one with --store.", 2)
+    type, _, id = resource.partition("/")
+    if not id or "/" in id or not reason.strip():
+        _stop("A purge takes TYPE/ID, such as Patient/7, and a --reason.", 2)
+    with _told():
+        gone = asyncio.run(_purge(Settings.read(store=store, open=True), type, id, version, reason, yes))
+    if not gone:
+        _stop(f"{resource} has no such version that is not current.", 2)
+    named = f"{resource}, version {', '.join(map(str, gone))}"
+    if not yes:
+        _stop(f"This would remove {named}, for good. Add --yes.", 2)
+    _say(f"Removed: {named}.")
+
+
+async def _purge(settings: Settings, type: str, id: str, version: int | None, reason: str, yes: bool) -> list[int]:
+    """The versions that were, or without `yes` would be, removed."""
+    async with open_world(settings) as world:
+        versions = [v for v in await upkeep.purgeable(world, type, id) if version in (None, v)]
+        return [v for v in versions if not yes or await upkeep.purge(world, _operator(settings, "purge"), type, id, v, reason)]
+
+
+def _operator(settings: Settings, client: str) -> Caller:
+    base = settings.base.rstrip("/") + "/fhir" if settings.base else ""
+    return Caller(settings.organization, client, purpose="HSYSADMIN", operator=True, base=base)

@@ -18,6 +18,7 @@ from app import cursor, errors
 from app.audit.direct import Direct
 from app.audit.indexer import Indexer
 from app.audit.journal import Journal
+from app.jobs import runner
 from app.records import World
 from app.settings import Settings
 from app.store.base import Store
@@ -90,6 +91,17 @@ async def _sweep(store: Store) -> None:
             log.warning("sweep: %s", failure)
 
 
+@contextlib.asynccontextmanager
+async def jobs(world: World):
+    """Jobs are done for as long as the block runs."""
+    task = asyncio.create_task(runner.serve(world))
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
 def create_app(settings: Settings | None = None) -> FastAPI:
     """The application. Its world is opened when it starts and closed when it stops."""
     settings = settings or Settings.read()
@@ -99,7 +111,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         async with open_world(settings) as world:
             app.state.world = world
             gc.freeze()  # the definitions stay: looking through them again and again stops everybody
-            yield
+            async with jobs(world):
+                yield
 
     from app.rest.routes import mount
     app = FastAPI(title="Yilian", lifespan=lifespan, docs_url=None, redoc_url=None)

@@ -1,6 +1,7 @@
 """The command `yilian` told wrongly: one sentence that says what to do, the right exit code, and no trace."""
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import shlex
@@ -18,7 +19,12 @@ import pytest
 
 from app.cli import app
 from app.demo import export
+from app.jobs import job as jobs
+from app.jobs import runner
+from app.main import open_world
+from app.records import Change, Records
 from app.settings import Settings, shipped
+from tests.conftest import operator
 
 MAPPING = "jiadingtcm/outpatient-visit"
 
@@ -47,11 +53,11 @@ def port():
 def test_each_command_and_setting_stands_in_the_docs():
     text = (Path(__file__).parent.parent / "docs" / "running.md").read_text(encoding="utf-8")
     commands = [one.name or one.callback.__name__ for one in app.registered_commands]
-    assert len(commands) == 4 and [name for name in commands if f"`yilian {name}" not in text] == []
+    assert len(commands) == 5 and [name for name in commands if f"`yilian {name}" not in text] == []
     assert [one.name for one in fields(Settings) if f"`YILIAN_{one.name.upper()}`" not in text] == []
 
 
-@pytest.mark.parametrize("words", [[], ["serve"], ["import"], ["demo"], ["reindex"]], ids=" ".join)
+@pytest.mark.parametrize("words", [[], ["serve"], ["import"], ["demo"], ["reindex"], ["purge"]], ids=" ".join)
 def test_help_is_everywhere(tmp_path, words):
     code, text = yilian(tmp_path, *words, "--help")
     assert code == 0 and "Usage: " in text
@@ -70,6 +76,8 @@ def test_help_is_everywhere(tmp_path, words):
     (["serve", "--open", "--store", "sqlite:/proc/none/y.db"], 3, "/proc/none: No such file or directory. Run it again"),
     (["serve", "--open", "--store", "mongodb://127.0.0.1:1/yilian"], 3, "cannot be reached"),
     (["reindex", "--store", "sqlite:none.db"], 2, "There is no store at none.db"),
+    (["purge", "Patient/7", "--store", "sqlite:none.db", "--reason", "a"], 2, "There is no store at none.db"),
+    (["purge", "Patient/7"], 2, "--reason"),
     (["import", "nobody/nothing", "cols.csv"], 2, f"there are {MAPPING}"),
     (["import", MAPPING, "none.csv"], 2, "none.csv is no file."),
     (["import", MAPPING, "."], 2, ". is no file."),
@@ -153,3 +161,47 @@ def _until_served(port: int, process: subprocess.Popen) -> None:
         except OSError:
             time.sleep(0.1)
     raise AssertionError(process.stdout.read())
+
+
+def stored(folder, work):
+    """What `work` does with the records of the store s.db of a folder."""
+    async def within():
+        async with open_world(Settings(store=f"sqlite:{folder}/s.db", open=True)) as world:
+            return await work(Records(world, operator()))
+    return asyncio.run(within())
+
+
+def test_a_purge_takes_what_is_not_current_once_it_is_told_so_and_is_in_the_log(tmp_path):
+    async def thrice(records):
+        for family in ("一", "二", "三"):
+            await records.commit([Change("update", "Patient", "p", {"resourceType": "Patient", "id": "p", "name": [{"family": family}]})])
+
+    async def texts(records):
+        return [records.store and (await records.store.get("Patient", "p", version=v)).text is not None for v in (1, 2, 3)]
+
+    async def log(records):
+        return len((await records.search(("AuditEvent",), [("action", "D"), ("entity", "Patient/p")])).entries)
+    stored(tmp_path, thrice)
+    words = ["purge", "Patient/p", "--store", "sqlite:s.db", "--reason", "asked for by the patient"]
+    assert yilian(tmp_path, *words) == (2, "This would remove Patient/p, version 1, 2, for good. Add --yes.\n") and stored(tmp_path, texts) == [True] * 3
+    assert yilian(tmp_path, *words, "--version", "3", "--yes")[0] == 2
+    assert yilian(tmp_path, *words, "--version", "2", "--yes") == (0, "Removed: Patient/p, version 2.\n")
+    assert yilian(tmp_path, *words, "--yes") == (0, "Removed: Patient/p, version 1.\n")
+    assert stored(tmp_path, texts) == [False, False, True] and stored(tmp_path, log) == 2
+    assert yilian(tmp_path, "purge", "Patient", "--store", "sqlite:s.db", "--reason", "a")[0] == 2
+
+
+def test_a_reindex_is_done_as_a_job_and_told_in_one_line(tmp_path):
+    async def one(records):
+        await records.commit([Change("create", "Patient", resource={"resourceType": "Patient"})])
+    stored(tmp_path, one)
+    code, text = yilian(tmp_path, "reindex", "--store", "sqlite:s.db")
+    assert code == 0 and re.fullmatch(r"Task/\S+ completed: 1 resources\.\n", text)
+
+
+def test_a_reindex_that_another_process_does_is_told(tmp_path):
+    async def under_way(records):
+        await jobs.Job(records.world, (await runner.ask(records.world, operator(), "reindex", "a", {}))[0], print).take()
+    stored(tmp_path, under_way)
+    code, text = yilian(tmp_path, "reindex", "--store", "sqlite:s.db")
+    assert code == 3 and "Another process makes the index anew: Task/" in text

@@ -180,3 +180,27 @@ async def test_a_search_of_the_log_sees_what_any_process_of_the_server_answered_
                 assert [e["resource"]["outcome"] for e in found.get("entry", ())] == ["4"], step
         for step in range(0, 120, 8):
             await asyncio.gather(*(asked(step + n) for n in range(8)))
+
+
+@pytest.mark.slow
+async def test_a_reindex_whose_server_is_killed_goes_on_in_the_next_one(tmp_path):
+    store = f"sqlite:{tmp_path}/store.db"
+    async with serving(store) as (server, client):
+        for start in range(0, 8000, 2000):
+            entries = [{"resource": {"resourceType": "Patient", "name": [{"family": f"家{n}"}]}, "request": {"method": "POST", "url": "Patient"}} for n in range(start, start + 2000)]
+            assert (await client.post("", json={"resourceType": "Bundle", "type": "transaction", "entry": entries})).status_code == 200
+        asked = await client.post("$reindex")
+        assert asked.status_code == 202
+        url = asked.headers["content-location"].partition("/fhir/")[2]
+        while (await client.get(url)).json()["status"] == "requested":
+            await asyncio.sleep(0.05)
+        server.kill()
+    async with serving(store) as (_, client):
+        assert (await client.get(url)).json()["status"] == "in-progress"
+        for _ in range(600):
+            if (await client.get(url)).json()["status"] == "completed":
+                break
+            await asyncio.sleep(0.1)
+        task = (await client.get(url)).json()
+        assert task["status"] == "completed" and task["businessStatus"]["text"] == "8000 resources"
+        assert (await client.get("Patient?family:exact=家7777")).json()["total"] == 1

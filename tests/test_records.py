@@ -10,7 +10,7 @@ from app import errors
 from app import page as pages
 from app.fhir import json
 from app.records import Change, Records
-from app.workflow.guards import JOBS
+from app.workflow.job import JOBS
 from tests.conftest import hospital, operator
 
 

@@ -15,7 +15,7 @@ from app.demo.registry import plan, registry
 from app.demo.stories import stories
 from app.fhir import json as fhir
 from app.records import Change, Records, World
-from app.workflow.guards import JOBS
+from app.workflow import job
 
 SEED = 20261125
 CHUNK = 400
@@ -91,6 +91,4 @@ async def _held(records: Records) -> dict | None:
 
 def _task(digest: str, told: dict) -> dict:
     sums = {type: sum(by.values()) for type, by in told.items()}
-    return {"resourceType": "Task", "id": TASK, "status": "completed", "intent": "order", "code": {"coding": [{"system": JOBS, "code": "demonstration"}]},
-            "description": "The demonstration alliance was loaded.",
-            "output": [{"type": {"text": "ledger"}, "valueString": json.dumps({"digest": digest, "resources": sums})}]}
+    return job.task("demonstration", "completed", "The demonstration alliance was loaded.", outputs={"ledger": json.dumps({"digest": digest, "resources": sums})}, id=TASK)

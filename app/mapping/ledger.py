@@ -9,7 +9,7 @@ from collections import Counter
 from dataclasses import asdict, dataclass, field
 from typing import NamedTuple
 
-from app.workflow.guards import JOBS
+from app.workflow import job
 
 OUTCOMES = ("created", "updated", "unchanged")
 
@@ -78,28 +78,24 @@ STATUS = {"open": "in-progress", "stopped": "on-hold", "done": "completed"}
 def run_task(id: str, organization: str, mapping, name: str, digest: str, ledger: Ledger) -> dict:
     """The Task of a run."""
     inputs = {"mapping": f"{mapping.name}|{mapping.version}", "mapping-hash": mapping.hash, "file": name, "file-sha256": digest}
-    return {"resourceType": "Task", "id": id, "status": STATUS[ledger.state], "intent": "order",
-            "code": {"coding": [{"system": JOBS, "code": "import"}]}, "description": f"{mapping.name} {mapping.version}: {name}",
-            "owner": {"reference": f"Organization/{organization}"},
-            "input": [{"type": {"text": label}, "valueString": text} for label, text in inputs.items()],
-            "output": [{"type": {"text": "ledger"}, "valueString": _text(asdict(ledger))}]}
+    return job.task("import", STATUS[ledger.state], f"{mapping.name} {mapping.version}: {name}", inputs, {"ledger": _text(asdict(ledger))},
+                    id=id, owner={"reference": f"Organization/{organization}"})
 
 
 def chunk_task(id: str, run: str, number: int, rejected: list[Rejected], unmapped: list[Unmapped]) -> dict:
     """The Task of a chunk: its rejects and unmapped codes."""
-    return {"resourceType": "Task", "id": id, "partOf": [{"reference": f"Task/{run}"}], "status": "completed", "intent": "order",
-            "code": {"coding": [{"system": JOBS, "code": "import-chunk"}]}, "description": f"chunk {number}",
-            "output": [{"type": {"text": label}, "valueString": _text(rows)} for label, rows in (("rejects", rejected), ("unmapped", unmapped)) if rows]}
+    outputs = {label: _text(rows) for label, rows in (("rejects", rejected), ("unmapped", unmapped)) if rows}
+    return job.task("import-chunk", "completed", f"chunk {number}", outputs=outputs, id=id, partOf=[{"reference": f"Task/{run}"}])
 
 
 def read_run(task: dict) -> Ledger:
     """The ledger in a run's Task."""
-    return Ledger(**json.loads(_output(task)["ledger"]))
+    return Ledger(**json.loads(job.told(task)["ledger"]))
 
 
 def read_chunk(task: dict) -> tuple[list[Rejected], list[Unmapped]]:
     """What a chunk's Task tells."""
-    held = _output(task)
+    held = job.told(task)
     return [Rejected(*row) for row in json.loads(held.get("rejects", "[]"))], [Unmapped(*row) for row in json.loads(held.get("unmapped", "[]"))]
 
 
@@ -110,10 +106,6 @@ def tally(met: list[tuple[int, str, str, str]]) -> list[Unmapped]:
     for row, table, code, display in met:
         first.setdefault((table, code), (row, display))
     return [Unmapped(table, code, first[table, code][1], number, first[table, code][0]) for (table, code), number in counts.items()]
-
-
-def _output(task: dict) -> dict[str, str]:
-    return {output["type"]["text"]: output["valueString"] for output in task.get("output", [])}
 
 
 def _text(value) -> str:

@@ -74,12 +74,18 @@ def statement(interactions, never, *, chosen_ids: bool, enforced: bool, limit: i
         "compartment": [f"http://hl7.org/fhir/CompartmentDefinition/{name[0].lower()}{name[1:]}" for name in definitions.COMPARTMENTS],
     }
     if OPERATIONS:
-        rest["operation"] = [{"name": name, "definition": definitions.operations()[name].url} for name in OPERATIONS]
+        rest["operation"] = [{"name": name, "definition": _operation(name)} for name in OPERATIONS]
     return {
         "resourceType": "CapabilityStatement", "id": "server", "url": URL, "version": _version(), "name": "Yilian", "title": "Yilian, a FHIR server for medical alliances",
         "status": "active", "date": DATE, "kind": "instance", "software": {"name": "Yilian", "version": _version()}, "fhirVersion": "4.0.1",
         "format": ["json", *negotiation.JSON], "patchFormat": [negotiation.PATCH, *negotiation.JSON], "rest": [rest],
     }
+
+
+def _operation(name: str) -> str:
+    """The url of an operation's definition: R4's, or our own."""
+    known = definitions.operations().get(name)
+    return known.url if known else f"https://yilian.example/fhir/OperationDefinition/{name}"
 
 
 def _resource(type: str, codes: list[str], never, chosen_ids: bool, enforced: bool) -> dict:

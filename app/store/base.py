@@ -84,6 +84,21 @@ class Found(NamedTuple):
     place: tuple
 
 
+class Walked(NamedTuple):
+    """A version as a reindex meets it. rowed: it has rows: it is current, or was so lately that a page link may need them."""
+
+    entry: Entry
+    rowed: bool
+
+
+class Made(NamedTuple):
+    """What a reindex made of a version: the entry with the stamp that it should have, its rows (None: it has none any more), its facts."""
+
+    entry: Entry
+    rows: list[Row] | None
+    facts: list[Fact]
+
+
 class Event(NamedTuple):
     """One AuditEvent that an access record renders to: `patient` and `entity` as `Type/id`, entity with `version` where known."""
 
@@ -153,6 +168,12 @@ class Tx(Protocol):
     async def record(self, access: Access) -> None:
         """Writes an access record in this commit."""
 
+    async def recipe(self) -> str:
+        """What index rows are made by beyond the standard, to the store a text. A commit lands only while what it read here still holds."""
+
+    async def set_recipe(self, text: str) -> None:
+        """Another recipe, from this commit on."""
+
 
 class Store(Protocol):
     """A store. `at` is a commit number: what was current as of it. Facts are always those of the newest commit.
@@ -204,11 +225,22 @@ class Store(Protocol):
     async def value(self, key: str, make: Callable[[], str] | None = None) -> str | None:
         """A setting kept in the store (zone, secret of cursors); `make` gives it once where there is none."""
 
-    async def entries(self, *, after: int, limit: int) -> list[Entry]:
-        """Current, undeleted versions by number: what a reindex walks through."""
+    async def recipe(self) -> str:
+        """The recipe of index rows, see Tx.recipe; empty where none was set."""
 
-    async def reindexed(self, entry: Entry, rows: list[Row], facts: list[Fact]) -> bool:
-        """Replaces rows and facts of a version that is still current; False where it is not."""
+    async def quiet(self) -> int:
+        """Waits until every commit that is under way now is over; returns the last version's number. Those that are written later, whatever their
+        number, go by the recipe that holds now."""
+
+    async def walk(self, type: str = "", *, after: int, until: int, limit: int) -> list[Walked]:
+        """Versions that are not purged, deletes included, of a type or all, by number, after < number <= until: what a reindex walks through."""
+
+    async def reindexed(self, made: list[Made], recipe: str) -> bool:
+        """Replaces stamps, rows and facts of versions, in one commit; what ceased to be current meanwhile keeps no facts, what was swept no
+        rows, what was purged nothing. False where the recipe is another by now: then nothing was done."""
+
+    async def indexed(self) -> None:
+        """Notes that every row is of this version's making."""
 
     async def purge(self, type: str, id: str, version: int) -> bool:
         """Takes text and rows of a version that is not current or is a delete; entry and hash stay."""

@@ -6,21 +6,14 @@ the change pass or a sentence that refuses it.
 from __future__ import annotations
 
 from app.caller import Caller
-
-JOBS = "https://yilian.example/fhir/CodeSystem/job"
-"""System of Task.code for the server's own jobs."""
-SYSTEM_CLIENTS = frozenset({"job", "feed"})
-
+from app.workflow import job
 
 def task(before: dict | None, after: dict | None, caller: Caller, now: int) -> str | None:
-    """A job's Task is the server's own record of it: only the server's callers write it."""
-    if (_is_job(before) or _is_job(after)) and caller.client not in SYSTEM_CLIENTS:
-        return "This Task is the record of a job of the server; only the server changes it."
-    return None
-
-
-def _is_job(resource: dict | None) -> bool:
-    return any(isinstance(c, dict) and c.get("system") == JOBS for c in (((resource or {}).get("code") or {}).get("coding") or ()))
+    """A job's Task is the server's own record of it: only the server's callers write it, whatever a client is named. Others may cancel some."""
+    if caller.system or job.kind(before) is None and job.kind(after) is None or job.cancels(before, after):
+        return None
+    return "This Task is the record of a job of the server; only the server changes it" + (
+        ", but for a status that becomes cancelled." if job.kind(before) in job.CANCELLABLE else ".")
 
 
 GUARDS = {"Task": task}

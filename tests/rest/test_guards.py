@@ -3,9 +3,10 @@ from __future__ import annotations
 
 import pytest
 
-from app.caller import system
+from app import errors
+from app.caller import Caller, system
 from app.records import Change, Records
-from app.workflow.guards import JOBS
+from app.workflow.job import JOBS
 from tests.rest.conftest import entry, issue, transaction
 
 JOB = {"resourceType": "Task", "id": "job", "status": "in-progress", "intent": "order", "code": {"coding": [{"system": JOBS, "code": "import"}]}}
@@ -32,3 +33,10 @@ async def test_a_jobs_task_is_the_servers_to_change(client, kind, method, url, b
         assert (await client.get("Patient?_summary=count")).json()["total"] == (1 if kind == "batch" else 0)
     assert (await client.get("Task/job")).json()["meta"]["versionId"] == "1"
     assert (await client.get("Task?_summary=count")).json()["total"] == 1
+
+
+@pytest.mark.parametrize("named", ["job", "feed"])
+async def test_no_client_is_the_server_by_its_name(client, named):
+    records = Records(client._transport.app.state.world, Caller("operator", named, operator=True, prefix=""))
+    with pytest.raises(errors.Unprocessable, match="only the server changes it"):
+        await records.commit([Change("update", "Task", "job", JOB)])

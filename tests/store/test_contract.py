@@ -3,11 +3,12 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from dataclasses import replace
 
 import pytest
 
 from app.search.query import ALL, And, Compare, Granted, Not, Or, Query, Row, Stamp, has
-from app.store.base import ALIVE, Event, Fact
+from app.store.base import ALIVE, Event, Fact, Made
 from tests.store.writing import NOW, access, delete, entry, ids, put
 
 PATIENT = Row("Patient.name", text="wang", code="Wang")
@@ -463,26 +464,88 @@ async def test_a_value_is_made_once(store):
     assert await store.value("zone") == "Asia/Shanghai" == store.zone
 
 
-async def test_the_walk_of_a_reindex_takes_current_versions_by_number(store):
+async def test_the_walk_of_a_reindex_takes_versions_by_number_and_tells_those_with_rows(store):
     for id in ("p1", "p2", "p3"):
-        await put(store, "Patient", id)
-    await put(store, "Patient", "p1")
+        await put(store, "Patient", id, Row("Patient.gender", code="male"))
+    await put(store, "Group", "g1")
+    await put(store, "Patient", "p1", updated=NOW - 50)
     await delete(store, "Patient", "p2")
-    first = await store.entries(after=0, limit=1)
-    rest = await store.entries(after=first[-1].number, limit=5)
-    assert [(e.id, e.version) for e in first + rest] == [("p3", 1), ("p1", 2)]
+    await store.purge("Patient", "p2", 1)
+    await store.sweep(NOW)
+    await put(store, "Patient", "p3", Row("Patient.gender", code="male"))
+    first = await store.walk(after=0, until=ALIVE, limit=1)
+    rest = await store.walk(after=first[-1].entry.number, until=ALIVE, limit=9)
+    assert [(w.entry.id, w.entry.version, w.entry.deleted, w.rowed) for w in first + rest] == [
+        ("p1", 1, False, False), ("p3", 1, False, True), ("g1", 1, False, True), ("p1", 2, False, True), ("p2", 2, True, True), ("p3", 2, False, True)]
+    assert await store.quiet() == rest[-1].entry.number and await store.walk(after=0, until=first[0].entry.number, limit=9) == first
+    assert [w.entry.id for w in await store.walk("Group", after=0, until=ALIVE, limit=9)] == ["g1"] and await store.walk("Basic", after=0, until=ALIVE, limit=9) == []
 
 
-async def test_reindexing_replaces_rows_and_facts_of_a_current_version_only(store):
-    old = await put(store, "Patient", "p1", Row("Patient.gender", code="male"), facts=[Fact("allow", "a")])
-    assert await store.reindexed(old, [Row("Patient.gender", code="female")], [Fact("allow", "b")])
+def fresh(entry, *rows: Row, facts=(), **stamp) -> Made:
+    return Made(replace(entry, **stamp), list(rows), list(facts))
+
+
+async def test_reindexing_replaces_stamp_rows_and_facts_of_a_current_version(store):
+    old = await put(store, "Patient", "p1", Row("Patient.gender", code="male"), Row("Patient.name", text="a"), facts=[Fact("allow", "a")], about=("Patient/p1",), date=5)
+    made = fresh(old, Row("Patient.gender", code="female"), Row("Patient.name", text="a"), facts=[Fact("allow", "b")], about=("Patient/p2",), many=True, labels=5, date=None, guard="-")
+    assert await store.reindexed([made], "")
     assert await ids(store, "Patient", has("Patient.gender", Compare("code", "eq", "male"))) == []
     assert await ids(store, "Patient", has("Patient.gender", Compare("code", "eq", "female"))) == ["p1"]
+    assert await ids(store, "Patient", has("Patient.name", Compare("text", "eq", "a"))) == ["p1"]
     assert await store.facts("Patient/p1") == [Fact("allow", "b")]
-    await put(store, "Patient", "p1", Row("Patient.gender", code="other"))
-    assert not await store.reindexed(old, [Row("Patient.gender", code="male")], [Fact("allow", "c")])
+    for clause, found in ((Compare("about", "eq", "Patient/p1"), []), (Compare("about", "eq", "Patient/p2"), ["p1"]), (Compare("labels", "lacks", 4), []), (Compare("date", "some"), [])):
+        assert await ids(store, "Patient", Stamp((clause,))) == found, clause
+    now = await store.get("Patient", "p1")
+    assert (now.about, now.many, now.labels, now.date, now.guard, now.text, now.version) == (("Patient/p2",), True, 5, None, "-", old.text, 1)
+
+
+async def test_reindexing_a_version_that_was_superseded_leaves_the_current_one_alone(store):
+    old = await put(store, "Patient", "p1", Row("Patient.gender", code="male"), facts=[Fact("allow", "a")])
+    at = await store.newest()
+    await put(store, "Patient", "p1", Row("Patient.gender", code="other"), facts=[Fact("allow", "b")])
+    assert await store.reindexed([fresh(old, Row("Patient.gender", code="female"), facts=[Fact("allow", "c")], about=("Patient/p1",))], "")
     assert await ids(store, "Patient", has("Patient.gender", Compare("code", "eq", "other"))) == ["p1"]
-    assert await store.facts("Patient/p1") == []
+    assert await ids(store, "Patient", has("Patient.gender", Compare("code", "eq", "female")), at=at) == ["p1"]
+    assert await store.facts("Patient/p1") == [Fact("allow", "b")]
+    assert [(await store.get("Patient", "p1", version=v)).about for v in (1, 2)] == [("Patient/p1",), ()]
+
+
+async def test_reindexing_gives_nothing_back_to_what_was_purged(store):
+    old = await put(store, "Patient", "p1", Row("Patient.gender", code="male"))
+    await put(store, "Patient", "p1")
+    await store.purge("Patient", "p1", 1)
+    assert await store.reindexed([fresh(old, Row("Patient.gender", code="male"), about=("Patient/p1",))], "")
+    gone = await store.get("Patient", "p1", version=1)
+    assert (gone.about, gone.text) == ((), None) and [w.entry.version for w in await store.walk(after=0, until=ALIVE, limit=9)] == [2]
+
+
+async def define(store, text: str) -> None:
+    async def work(tx):
+        await tx.record(access(len(text)))
+        await tx.set_recipe(text)
+        assert await tx.recipe() == text
+    await store.commit(work)
+
+
+async def test_a_recipe_is_there_for_all_who_come_after_and_stops_a_reindex_by_another(store):
+    assert await store.recipe() == ""
+    old = await put(store, "Patient", "p1", Row("Patient.gender", code="male"))
+    await define(store, "first")
+    assert await store.recipe() == "first"
+    assert not await store.reindexed([fresh(old, Row("Patient.gender", code="other"))], "")
+    assert await ids(store, "Patient", has("Patient.gender", Compare("code", "eq", "other"))) == []
+    assert await store.reindexed([fresh(old, Row("Patient.gender", code="other"))], "first")
+    assert await ids(store, "Patient", has("Patient.gender", Compare("code", "eq", "other"))) == ["p1"]
+
+
+async def test_a_recipe_of_a_commit_that_fails_never_was(store):
+    async def work(tx):
+        await tx.record(access(1))
+        await tx.set_recipe("never")
+        raise LookupError
+    with pytest.raises(LookupError):
+        await store.commit(work)
+    assert await store.recipe() == ""
 
 
 async def test_a_purge_takes_text_and_rows_and_leaves_hash_and_order(store):

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 from app.rest.call import Answer, Call
+from app.rest.operations.reindex import reindex
 from app.rest.operations.validate import validate
 
-OPERATIONS: dict[str, Callable[[Call], Awaitable[Answer]]] = {"validate": validate}
+OPERATIONS: dict[str, Callable[[Call], Awaitable[Answer]]] = {"reindex": reindex, "validate": validate}

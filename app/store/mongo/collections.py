@@ -213,10 +213,11 @@ class Running(Document):
 
 
 class Marks(Document):
-    """Numbers of the whole store: no commit begins with a number up to `horizon`."""
+    """Numbers of the whole store: no commit begins with a number up to `horizon`; `recipe` counts the changes of the index rows' recipe, its `text`."""
 
     key = StringField(primary_key=True)
     number = IntField()
+    text = StringField()
     meta = {"collection": "marks", "auto_create_index": False}
 
 
@@ -299,6 +300,12 @@ def document(entry: Entry, rows: list[Row]) -> dict:
     if rows:
         made["rows"] = [row(r) for r in rows]
     return made
+
+
+def remade(entry: Entry, rows: list[Row] | None) -> dict:
+    """The update of a version that a reindex made anew; rows None: it has none to be replaced."""
+    fresh = {name: value for name, value in document(entry, rows or []).items() if name in ("about", "many", "labels", "bits", "date", "guard")}
+    return {"$set": fresh | ({} if rows is None else {"rows": [row(r) for r in rows]}), **({} if "date" in fresh else {"$unset": {"date": ""}})}
 
 
 def texts(entry: Entry) -> list[dict]:

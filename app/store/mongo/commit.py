@@ -17,9 +17,9 @@ from pymongo.write_concern import WriteConcern
 
 from app import errors
 from app.search.query import Clause, Query, Row
-from app.store.base import ALIVE, Access, Entry, Fact, Found
+from app.store.base import ALIVE, Access, Entry, Fact, Found, Made
 from app.store.mongo import collections
-from app.store.mongo.numbers import TIE, moment
+from app.store.mongo.numbers import TIE, Changed, moment
 from app.store.mongo.reading import Reading
 
 ATTEMPTS = 12
@@ -49,8 +49,9 @@ class Tx:
     `newest` as briefly as possible. `number` is 0 until then, and so are number and born of what it writes.
     """
 
-    def __init__(self, db, numbers, session, token: str):
-        self.db, self.numbers, self.session, self.token = db, numbers, session, token
+    def __init__(self, db, numbers, session, token: str, held: tuple[int, str]):
+        self.db, self.numbers, self.session, self.token, self.held = db, numbers, session, token, held
+        self.text: str | None = None
         self.number, self.now, self.size = 0, moment(), 0
         self.entries: dict[str, tuple[Entry, list[Row], list[Fact]]] = {}
         self.claims: dict[tuple[str, str, str], dict] = {}
@@ -93,17 +94,34 @@ class Tx:
     async def record(self, access: Access) -> None:
         self.accesses.append(access)
 
+    async def recipe(self) -> str:
+        return self.held[1] if self.text is None else self.text
+
+    async def set_recipe(self, text: str) -> None:
+        self.text = text
+
     # sending
 
     async def send(self, *, last: bool = False) -> None:
         """Writes what was gathered; with the last of it the note that this commit landed."""
-        if self.entries or self.claims or self.accesses or last and self.number:
-            self.number = self.number or await self.numbers.begin(self.session)
+        if self.entries or self.claims or self.accesses or last and (self.number or self.text is not None):
+            await self._begin()
             await self._claims()
             await self._entries()
             await self._accesses()
+        if last and self.text is not None:
+            await self._recipe()
         if last and self.number:
             await self.db.commits.insert_one({"_id": self.number}, session=self.session)
+
+    async def _begin(self) -> None:
+        self.number = self.number or await self.numbers.begin(self.session, self.held[0])
+
+    async def _recipe(self) -> None:
+        number = self.held[0]
+        done = await self.db.marks.update_one({"_id": "recipe", "number": number}, {"$set": {"number": number + 1, "text": self.text}}, session=self.session)
+        if done.matched_count != 1:
+            raise Clash
 
     async def _claims(self) -> None:
         claims, self.claims = self.claims, dict.fromkeys(self.claims)
@@ -181,18 +199,20 @@ class Tx:
 
     # maintenance
 
-    async def replace(self, entry: Entry, rows: list[Row], facts: list[Fact]) -> bool:
-        """Other rows and facts for a version that is still current; False where it is not."""
-        inside, chunks = collections.divided(rows)
-        await spill(self.db, {r.param for chunk in chunks for r in chunk})
-        done = await self.db.entries.update_one({"_id": entry.number, "died": ALIVE}, {"$set": {"rows": [collections.row(r) for r in inside]}}, session=self.session)
-        if done.matched_count != 1:
-            return False
-        await self.db.rows.delete_many({"number": entry.number}, session=self.session)
-        await self._bulk("rows", [InsertOne({"number": entry.number, "rows": [collections.row(r) for r in chunk]}) for chunk in chunks])
-        await self.db.facts.delete_many({"source": entry.ref}, session=self.session)
-        await self._bulk("facts", [InsertOne(collections.fact(entry, fact)) for fact in facts])
-        return True
+    async def remake(self, made: list[Made]) -> None:
+        """Other stamps, rows and facts for versions that are not purged. Each is written to, so that who ends or sweeps one meanwhile conflicts."""
+        await self._begin()
+        numbers = {"_id": {"$in": [m.entry.number for m in made]}, "purged": False}
+        held = {d["_id"]: d for d in await self.db.entries.find(numbers, {"died": 1, "due": 1}, session=self.session).to_list()}
+        there = [m for m in made if m.entry.number in held]
+        rowed = {m.entry.number: collections.divided(m.rows) for m in there if m.rows is not None and (held[m.entry.number]["died"] == ALIVE or "due" in held[m.entry.number])}
+        current = [m for m in there if held[m.entry.number]["died"] == ALIVE]
+        await spill(self.db, {r.param for _, chunks in rowed.values() for chunk in chunks for r in chunk})
+        await self._bulk("entries", [UpdateOne({"_id": m.entry.number}, collections.remade(m.entry, rowed.get(m.entry.number, (None,))[0])) for m in there])
+        await self.db.rows.delete_many({"number": {"$in": list(rowed)}}, session=self.session)
+        await self._bulk("rows", [InsertOne({"number": n, "rows": [collections.row(r) for r in chunk]}) for n, (_, chunks) in rowed.items() for chunk in chunks])
+        await self.db.facts.delete_many({"source": {"$in": [m.entry.ref for m in current]}}, session=self.session)
+        await self._bulk("facts", [InsertOne(collections.fact(m.entry, fact)) for m in current for fact in m.facts])
 
 
 async def spill(db, params: set[str]) -> None:
@@ -209,6 +229,7 @@ class Commits:
         self.turns = asyncio.Semaphore(TOGETHER if transactions else 1)
         self.large = asyncio.Semaphore(LARGE_TOGETHER)
         self.running: set[asyncio.Task] = set()
+        self.held = (0, "")
 
     async def commit(self, work):
         """Runs work(tx), again where another commit was in its way; returns its result when it is durable.
@@ -231,15 +252,26 @@ class Commits:
             for attempt in range(ATTEMPTS):
                 try:
                     return await self._once(work, token)
+                except Changed:
+                    await self.recipe()
+                    continue
                 except (Clash, PyMongoError) as error:
                     if not conflict(error):
                         raise
                 await asyncio.sleep(random.random() * min(1.0, 0.005 * 2 ** attempt))
         raise errors.Unavailable("Other changes to the same resources were always quicker; nothing was done.")
 
+    async def recipe(self) -> str:
+        """The recipe that holds now; its text is fetched where it is another than the one held here."""
+        found = await self.db.marks.find_one({"_id": "recipe"}, {"number": 1})
+        if found["number"] != self.held[0]:
+            found = await self.db.marks.find_one({"_id": "recipe"})
+            self.held = (found["number"], found["text"])
+        return self.held[1]
+
     async def _once(self, work, token: str):
         async with self._session() as session:
-            tx = Tx(self.db, self.numbers, session, token)
+            tx = Tx(self.db, self.numbers, session, token, self.held)
             try:
                 result = await work(tx)
                 async with self._room(tx.size + len(tx.entries)):

@@ -35,6 +35,10 @@ def moment() -> int:
     return time.time_ns() // 1000
 
 
+class Changed(Exception):
+    """The recipe is another by now: make the rows anew."""
+
+
 class Numbers:
     """The numbers of one process. Each that it gives is beyond all that it has seen, whatever the clocks of other machines say."""
 
@@ -53,8 +57,11 @@ class Numbers:
         self.last = max(moment(), self.last + 1)
         return self.last << TIE | self.writer
 
-    async def begin(self, session=None) -> int:
-        """A number for a commit that is about to write in a session's transaction."""
+    async def begin(self, session=None, recipe: int | None = None) -> int:
+        """A number for a commit that is about to write in a session's transaction. Errors: Changed where the recipe's number is not `recipe` (None: any).
+
+        The number is noted before the recipe is looked at: so either who waits for quiet after a change of the recipe sees this commit, or it sees the change.
+        """
         while True:
             number = self.next()
             try:
@@ -62,11 +69,14 @@ class Numbers:
             except DuplicateKeyError:
                 continue
             self._live(number)
-            mark = await self.db.marks.find_one({"_id": "horizon"})
-            if mark is None or number > mark["number"]:
+            marks = {d["_id"]: d["number"] for d in await self.db.marks.find({"_id": {"$in": ["horizon", "recipe"]}}, {"number": 1}).to_list()}
+            changed, horizon = recipe not in (None, marks["recipe"]), marks.get("horizon", 0)
+            if number > horizon and not changed:
                 return number
-            self.seen(mark["number"])
+            self.seen(horizon)
             await self.forget(number)
+            if changed:
+                raise Changed
 
     def _live(self, number: int) -> None:
         self._own.add(number)
@@ -116,6 +126,15 @@ class Numbers:
             if not (dead and await self._settled(dead)) and time.monotonic() > limit:
                 return notes[0]["_id"] - 1
             await asyncio.sleep(0 if dead else 0.01)
+
+    async def quiet(self) -> None:
+        """Waits until every commit that is under way now has landed, or never will."""
+        notes = await self.db.running.find({}).to_list()
+        while notes:
+            if dead := [note for note in notes if self._is_dead(note)]:
+                await self._settled(dead)
+            await asyncio.sleep(0.05)
+            notes = await self.db.running.find({"_id": {"$in": [note["_id"] for note in notes]}}).to_list()
 
     def _is_dead(self, note: dict) -> bool:
         if process.gone(note.get("by", "")):

@@ -12,7 +12,7 @@ from pymongo.write_concern import WriteConcern
 
 from app import errors
 from app.search.query import Clause, Query
-from app.store.base import ALIVE, INDEX, SCHEMA, Access, Entry, Fact, Found, Seen
+from app.store.base import ALIVE, INDEX, SCHEMA, Access, Entry, Fact, Found, Made, Seen, Walked
 from app.store.mongo import clauses, collections, events
 from app.store.mongo.commit import Commits
 from app.store.mongo.numbers import Numbers
@@ -108,6 +108,8 @@ class MongoStore:
                 await self._create(name)
             for keys, options in collections.indexes(declared):
                 await self.db[name].create_index(keys, **options)
+        await self.db.marks.update_one({"_id": "recipe"}, {"$setOnInsert": {"number": 0, "text": ""}}, upsert=True)
+        await self.commits.recipe()
         self.zone = await self.value("zone", lambda: zone)
         schema, index = await self.value("schema", lambda: str(SCHEMA)), await self.value("index", lambda: str(INDEX))
         if schema != str(SCHEMA):
@@ -165,10 +167,21 @@ class MongoStore:
         return await Reading(self.db, at=at, now=now).history(query, limit, at, id=id, since=since, until=until, moment=moment, after=after)
 
     @told
-    async def entries(self, *, after: int, limit: int) -> list[Entry]:
+    async def walk(self, type: str = "", *, after: int, until: int, limit: int) -> list[Walked]:
         reading = Reading(self.db, at=None, now=0)
-        found = await self.db.entries.find({"_id": {"$gt": after}, "died": ALIVE, "deleted": False}, {"rows": 0}).sort("_id").limit(limit).hint("_id_").to_list()
-        return [await reading.whole(d) for d in found]
+        where = {**({"type": type} if type else {}), "_id": {"$gt": after, "$lte": until}, "purged": False}
+        found = await self.db.entries.find(where, {"rows": 0}).sort("_id").limit(limit).hint("type" if type else "_id_").to_list()
+        return [Walked(await reading.whole(d), d["died"] == ALIVE or "due" in d) for d in found]
+
+    @told
+    async def recipe(self) -> str:
+        return await self.commits.recipe()
+
+    @told
+    async def quiet(self) -> int:
+        await self.numbers.quiet()
+        last = await self.db.entries.find_one({}, {"_id": 1}, sort=[("_id", -1)])
+        return last["_id"] if last else 0
 
     @told
     async def facts(self, source: str) -> list[Fact]:
@@ -236,14 +249,16 @@ class MongoStore:
         return found["value"] if found else None
 
     @told
-    async def reindexed(self, entry: Entry, rows, facts) -> bool:
+    async def reindexed(self, made: list[Made], recipe: str) -> bool:
         async def work(tx):
-            return await tx.replace(entry, list(rows), list(facts))
+            if await tx.recipe() != recipe:
+                return False
+            await tx.remake(made)
+            return True
         return await self.commits.commit(work)
 
     @told
     async def indexed(self) -> None:
-        """Notes that every row is of this version's making."""
         await self.db["values"].update_one({"_id": "index"}, {"$set": {"value": str(INDEX)}}, upsert=True)
 
     @told

@@ -8,7 +8,8 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 from app import errors
-from app.store.base import ALIVE, Access, Entry, Fact, Found
+from app.search.query import Row
+from app.store.base import ALIVE, Access, Entry, Fact, Found, Made
 from app.store.sqlite import events, read
 from app.store.sqlite.names import Names
 from app.store.sqlite.schema import connect, failure
@@ -17,6 +18,8 @@ TOGETHER = 64
 """Commits that share one transaction at most."""
 WAIT = 5.0
 """Seconds that a commit waits for another process's lock before it is refused."""
+COLUMNS = "param, grp, system, code, text, low, high"
+"""Of an index row, beside its entry and place."""
 TURN = 0.05
 """Seconds for which a process may take the lock again before one that waits: each change of writers costs both their caches."""
 
@@ -52,19 +55,43 @@ class Tx:
         if entry.text is not None:
             self.con.execute("insert into body values (?, ?)", (entry.number, entry.text))
         self.con.executemany("insert into about values (?, ?)", [(p, entry.number) for p in entry.about])
-        self._rows(entry, rows, facts)
+        self._insert(entry.number, 0, self._values(rows))
+        self._facts(entry, facts)
 
-    def _rows(self, entry: Entry, rows, facts) -> None:
+    def _values(self, rows: list[Row]) -> list[tuple]:
         made = self.names.made
-        self.con.executemany("insert into row values (?,?,?,?,?,?,?,?,?)", [
-            (entry.number, made(r.param), place, r.group, made(r.system), r.code, r.text, r.low, r.high) for place, r in enumerate(rows)])
+        return [(made(r.param), r.group, made(r.system), r.code, r.text, r.low, r.high) for r in rows]
+
+    def _insert(self, number: int, start: int, rows: list[tuple]) -> None:
+        self.con.executemany(f"insert into row (entry, place, {COLUMNS}) values (?,?,?,?,?,?,?,?,?)", [(number, place, *values) for place, values in enumerate(rows, start)])
+
+    def _facts(self, entry: Entry, facts) -> None:
         if facts:
             self.con.executemany("insert into fact values (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)", [(entry.number, *fact) for fact in facts])
 
-    def replace_rows(self, entry: Entry, rows, facts) -> None:
-        self.con.execute("delete from row where entry=?", (entry.number,))
-        self.con.execute("delete from fact where source=?", (entry.number,))
-        self._rows(entry, rows, facts)
+    def remake(self, made: Made) -> None:
+        """Other stamp, rows and facts for a version that is not purged."""
+        entry = made.entry
+        held = self.con.execute("select died, about from entry where number=? and purged=0", (entry.number,)).fetchone()
+        if held is None:
+            return
+        about = "\n".join(entry.about)
+        self.con.execute("update entry set about=?, many=?, labels=?, date=?, guard=? where number=?", (about, entry.many, entry.labels, entry.date, entry.guard, entry.number))
+        if about != held[1]:
+            self.con.execute("delete from about where number=?", (entry.number,))
+            self.con.executemany("insert into about values (?, ?)", [(p, entry.number) for p in entry.about])
+        if made.rows is not None:
+            self._alter(entry.number, self._values(made.rows))
+        if held[0] == ALIVE:
+            self.con.execute("delete from fact where source=?", (entry.number,))
+            self._facts(entry, made.facts)
+
+    def _alter(self, number: int, wanted: list[tuple]) -> None:
+        """Makes these the rows of a version; most are there already."""
+        held = {tuple(values): place for place, *values in self.con.execute(f"select place, {COLUMNS} from row where entry=?", (number,)).fetchall()}
+        self.con.executemany("delete from row where entry=? and place=?", [(number, held[values]) for values in held.keys() - set(wanted)])
+        start = max(held.values(), default=-1) + 1
+        self._insert(number, start, [values for values in wanted if values not in held])
 
     async def claim(self, kind: str, owner: str, key: str, until: int) -> bool:
         return self.con.execute("insert into claim values (?,?,?,?) on conflict do update set until=excluded.until where claim.until<=?",
@@ -72,6 +99,12 @@ class Tx:
 
     async def record(self, access: Access) -> None:
         events.put(self.con, access)
+
+    async def recipe(self) -> str:
+        return read.recipe(self.con, self.names)
+
+    async def set_recipe(self, text: str) -> None:
+        self.con.execute("insert or replace into value values ('recipe', ?)", (text,))
 
 
 class Commits:

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 from app.search.query import Clause, Query
-from app.store.base import ALIVE, Entry, Found
+from app.store.base import ALIVE, Entry, Found, Walked
 from app.store.sqlite import plan
 from app.store.sqlite.clauses import TRUE, Compiler, Sql, join
 
@@ -31,6 +31,18 @@ def get(con, names, type: str, id: str, version: int | None) -> Entry | None:
     else:
         row = con.execute(f"select {STAMP} from entry e where e.type=? and e.id=? and e.version=?", (known, id, version)).fetchone()
     return entry(names, row) if row else None
+
+
+def walk(con, names, type: str, after: int, until: int, limit: int) -> list[Walked]:
+    where, args = ("e.type=? and", (names.number(type),)) if type else ("", ())
+    rows = con.execute(f"select {STAMP}, e.died={ALIVE} or exists(select 1 from row r where r.entry=e.number) from entry e where {where} e.number>? and e.number<=? and e.purged=0"
+                       " order by e.number limit ?", (*args, after, until, limit)).fetchall()
+    return [Walked(entry(names, row[:WIDTH]), bool(row[WIDTH])) for row in rows]
+
+
+def recipe(con, names) -> str:
+    found = con.execute("select value from value where key='recipe'").fetchone()
+    return found[0] if found else ""
 
 
 def search(con, names, query: Query, at: int, now: int, limit: int, after: tuple | None) -> list[Found]:

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from app import errors
 from app.search.query import Query
-from app.store.base import ALIVE, INDEX, SCHEMA, Access, Entry, Fact, Found, Seen
+from app.store.base import ALIVE, INDEX, SCHEMA, Access, Entry, Fact, Found, Made, Seen, Walked
 from app.store.sqlite import events, plan, read
 from app.store.sqlite.clauses import Compiler
 from app.store.sqlite.commit import Commits
@@ -119,11 +119,15 @@ class SqliteStore:
                       until: int | None = None, moment: tuple[int, int] | None = None, after: int | None = None) -> list[Entry]:
         return await self.run(read.history, query, at, now, limit, id, since, until, moment, after)
 
-    async def entries(self, *, after: int, limit: int) -> list[Entry]:
-        def walk(con, names):
-            rows = con.execute(f"select {read.STAMP} from entry e where e.number>? and e.died={ALIVE} and e.deleted=0 order by e.number limit ?", (after, limit))
-            return [read.entry(names, row) for row in rows.fetchall()]
-        return await self.run(walk)
+    async def walk(self, type: str = "", *, after: int, until: int, limit: int) -> list[Walked]:
+        return await self.run(read.walk, type, after, until, limit)
+
+    async def recipe(self) -> str:
+        return await self.run(read.recipe)
+
+    async def quiet(self) -> int:
+        # a commit holds the lock from its first look to its end
+        return await self.run(lambda con, names: con.execute("select coalesce(max(number), 0) from entry").fetchone()[0])
 
     async def facts(self, source: str) -> list[Fact]:
         def given(con, names):
@@ -172,16 +176,16 @@ class SqliteStore:
             found = await self._commits.commit(work)
         return found[0] if found else None
 
-    async def reindexed(self, entry: Entry, rows, facts) -> bool:
+    async def reindexed(self, made: list[Made], recipe: str) -> bool:
         async def work(tx):
-            if not tx.con.execute(f"select 1 from entry where number=? and died={ALIVE}", (entry.number,)).fetchone():
+            if await tx.recipe() != recipe:
                 return False
-            tx.replace_rows(entry, rows, facts)
+            for each in made:
+                tx.remake(each)
             return True
         return await self._commits.commit(work)
 
     async def indexed(self) -> None:
-        """Notes that every row is of this version's making."""
         async def work(tx):
             tx.con.execute("insert or replace into value values ('index', ?)", (str(INDEX),))
         await self._commits.commit(work)
