@@ -1,0 +1,89 @@
+"""Profiles by their canonical urls: this project's own (profiles/), those of HL7's R4 package, and what a caller brings. https://hl7.org/fhir/R4/references.html#canonical
+
+Loaded at the first question; each is compiled when it is first asked for.
+"""
+from __future__ import annotations
+
+import gzip
+from collections.abc import Iterable
+from functools import cached_property, lru_cache
+from pathlib import Path
+
+from app.fhir import definitions, json
+from app.fhir.profile.tree import BASE, Part, build, lineage
+from app.settings import shipped
+
+_FILE = Path(__file__).with_name("r4.json.gz")
+
+
+class Profile:
+    """A StructureDefinition that constrains a type. root: its tree; gap: the url of what it is derived from, where that is not known."""
+
+    def __init__(self, structure: dict, library: "Library"):
+        self.structure, self.url, self.type = structure, structure["url"], structure["type"]
+        self._line, self.gap = lineage(structure, library.structure)
+
+    @cached_property
+    def root(self) -> Part:
+        return build(self._line)
+
+    @property
+    def modifier(self) -> bool:
+        """Of an extension: it is a modifierExtension."""
+        return any(said.get("isModifier") for said in self.root.said)
+
+
+class Library:
+    """The profiles that are known: those given, then those of `below`. A given one never takes the place of one below."""
+
+    def __init__(self, structures: Iterable[dict], below: "Library | None" = None):
+        self.below = below
+        self._own = {each["url"]: each for each in structures if each.get("derivation") == "constraint" and each.get("kind") != "logical"}
+        self._made: dict[str, Profile] = {}
+
+    def structure(self, url: str) -> dict | None:
+        """The definition that a canonical url (`url|version` too) means, None for an unknown one and for R4's own types."""
+        bare, _, version = url.partition("|")
+        found = (self.below.structure(bare) if self.below else None) or self._own.get(bare)
+        return found if found is not None and version in ("", found.get("version")) else None
+
+    def profile(self, url: str) -> Profile | None:
+        found = self.structure(url)
+        if found is None:
+            return None
+        if found is not self._own.get(found["url"]):
+            return self.below.profile(url)
+        if found["url"] not in self._made:
+            self._made[found["url"]] = Profile(found, self)
+        return self._made[found["url"]]
+
+    def type(self, url: str) -> str | None:
+        """The type of what a canonical url is a profile of, R4's own types included."""
+        name = url.partition("|")[0].removeprefix(BASE)
+        if definitions.kind(name):
+            return name
+        found = self.structure(url)
+        return found["type"] if found else None
+
+    def urls(self) -> list[str]:
+        return [*(self.below.urls() if self.below else ()), *self._own]
+
+
+@lru_cache(1)
+def _package() -> dict:
+    return json.loads(gzip.decompress(_FILE.read_bytes()))
+
+
+@lru_cache(1)
+def known() -> Library:
+    """What the server knows by itself."""
+    files = sorted(shipped("profiles").glob("StructureDefinition-*.json"))
+    return Library([*(json.loads(file.read_bytes()) for file in files), *_package()["structures"]])
+
+
+@lru_cache(None)
+def codes(value_set: str) -> frozenset[tuple[str, str]] | None:
+    """The (system, code) pairs of a value set that profiles bind to; None where it is not held here."""
+    url = value_set.partition("|")[0]
+    listed = _package()["codes"].get(url)
+    return frozenset((system, code) for system, each in listed for code, _ in each) if listed else definitions.codes(url)

@@ -1,0 +1,127 @@
+"""What an ElementDefinition demands of one element: its types, values, limits, codes and constraints. https://hl7.org/fhir/R4/elementdefinition.html
+
+A check is a function of a node and the run that is asked; it tells what is wrong.
+"""
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from app.fhir.path import Node
+from app.fhir.path.fhir import reference_text, referred_type
+from app.fhir.path.node import is_a
+from app.fhir.path.values import KINDS
+from app.fhir.profile.library import codes
+from app.fhir.profile.tree import EXTENSIONS, Part
+from app.fhir.profile.values import fits, same, shown
+
+Check = Callable[[Node, "object"], None]
+
+
+def checks(part: Part) -> tuple[Check, ...]:
+    """What is asked of each element that a part is about; its types are those of the most special definition that names them."""
+    types = part.types()
+    narrow = part.name and any(part.given != type["code"] or type.keys() & {"profile", "targetProfile", "aggregation"} for type in types)
+    return (*([_types(types)] if narrow and "." not in part.given else []), *(check for said in part.said for key, value in said.items() for check in _checks(key, value)))
+
+
+def _checks(key: str, value) -> Iterator[Check]:
+    if key.startswith("fixed"):
+        yield _held(value, same, "must be exactly")
+    elif key.startswith("pattern"):
+        yield _held(value, fits, "must have")
+    elif key.startswith(("minValue", "maxValue")):
+        yield _limit(key, value)
+    elif key == "maxLength":
+        yield _length(value)
+    elif key == "binding" and value["strength"] in ("required", "extensible") and (allowed := codes(value.get("valueSet", ""))) is not None:
+        yield _bound(allowed, value["valueSet"], value["strength"] == "required")
+    elif key == "constraint":
+        yield from (_rule(rule) for rule in value if rule.get("expression"))
+
+
+def _held(wanted, holds, must: str) -> Check:
+    text = f"{must} {shown(wanted)}"
+
+    def check(node, run):
+        if not holds(node.value, wanted):
+            run.tell(node, "value", f"{node.name} {text}, not {shown(node.value) if node.value is not None else 'empty'}")
+    return check
+
+
+def _limit(key: str, limit) -> Check:
+    """A Quantity beside a date or time is a span before now, which is not judged here."""
+    low, type = key.startswith("min"), key[8:]
+    type = type[:1].lower() + type[1:] if type != "Quantity" else type
+    text = f"$this {'>=' if low else '<='} %limit"
+
+    def check(node, run):
+        if (type == "Quantity") == (KINDS.get(node.type) == "Quantity") and node.value is not None and run.breaks(text, node, key, limit=Node(limit, type)):
+            run.tell(node, "value", f"{node.name} is {'at least' if low else 'at most'} {shown(limit)}, not {shown(node.value)}")
+    return check
+
+
+def _length(most: int) -> Check:
+    def check(node, run):
+        if isinstance(node.value, str) and len(node.value) > most:
+            run.tell(node, "too-long", f"{node.name} has {most} characters at most, not {len(node.value)}")
+    return check
+
+
+def _bound(allowed: frozenset[tuple[str, str]], value_set: str, required: bool) -> Check:
+    few = sorted({code for _, code in allowed})
+    which = f"; it may be {', '.join(few)}" if len(few) <= 30 else ""
+
+    def check(node, run):
+        if node.value is not None and not meets(node, allowed):
+            run.tell(node, "code-invalid", f"{node.name} {'must' if required else 'should'} be of {value_set}, not {shown(node.value)}{which}", "error" if required else "warning")
+    return check
+
+
+def meets(node: Node, allowed: frozenset[tuple[str, str]]) -> bool:
+    """A code, Coding, CodeableConcept or Quantity is of a value set."""
+    value = node.value
+    if not isinstance(value, dict):
+        return any(code == value for _, code in allowed)
+    listed = value.get("coding", ()) if node.type == "CodeableConcept" else [value]
+    return any(isinstance(each, dict) and (each.get("system"), each.get("code")) in allowed for each in listed)
+
+
+def _rule(rule: dict) -> Check:
+    def check(node, run):
+        if run.breaks(rule["expression"], node, rule["key"]):
+            run.tell(node, "invariant", f"{rule['key']}: {rule['human']}", rule.get("severity", "error"))
+    return check
+
+
+def _types(types: list[dict]) -> Check:
+    """One of the types, with one of its profiles."""
+    def check(node, run):
+        able = [type for type in types if _is(node, type["code"])]
+        if not able:
+            run.tell(node, "structure", f"{node.name} must be {' or '.join(type['code'] for type in types)}, not {node.type}")
+        elif node.type == "Reference":
+            _target([url for type in able for url in type.get("targetProfile", ())], {how for type in able for how in type.get("aggregation", ())}, node, run)
+        elif node.name not in EXTENSIONS and all(type.get("profile") for type in able):
+            run.held(node, [url for type in able for url in type["profile"]])
+    return check
+
+
+def _is(node: Node, code: str) -> bool:
+    return code.startswith("http://hl7.org/fhirpath/") or is_a(node.type, code)
+
+
+def _target(targets: list[str], aggregation: set[str], node: Node, run) -> None:
+    """What a Reference points to, as far as it can be told: the type by its text, a profile only of what stands in the same resource or bundle."""
+    text = reference_text(node)
+    if text and aggregation and ("contained" if text[0] == "#" else "referenced") not in aggregation and not ("bundled" in aggregation and text[0] != "#"):
+        run.tell(node, "structure", f"{node.name} is {' or '.join(sorted(aggregation))} here, not {shown(text)}")
+    type = referred_type(run.evaluation(node), node) if targets else None
+    if type is None:
+        return
+    known = [(url, run.library.type(url)) for url in targets]
+    able = [url for url, of in known if of is None or is_a(type, of)]
+    if not able:
+        run.tell(node, "structure", f"{node.name} refers to a {' or '.join(sorted({of for _, of in known}))}, not to a {type}")
+    elif not any(run.library.profile(url) is None for url in able) and (found := run.target(node)) is not None:
+        if not any(run.conforms(found, url) for url in able):
+            run.tell(node, "structure", f"{node.name} refers to what is as one of {', '.join(able)} says, and {shown(text)} is not")
