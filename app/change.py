@@ -65,7 +65,7 @@ class Done(NamedTuple):
 
 
 def check(change: Change) -> None:
-    """What can be told of a change by itself. Errors: NotAllowed, Invalid with all issues of the content."""
+    """What can be told of a change by itself. Errors: NotAllowed; Invalid or Unprocessable with all issues of the content."""
     if change.type in IMMUTABLE and change.method != "create":
         raise errors.NotAllowed(f"{change.type} is written once and never changed.", headers={"Allow": "GET, HEAD, POST"})
     if change.resource is None:
@@ -79,9 +79,9 @@ def check(change: Change) -> None:
 
 
 def valid(resource: dict) -> None:
-    """Errors: Invalid with every issue of the validation."""
+    """Errors: Invalid where R4 itself is broken, else Unprocessable where a profile is; with every issue of the validation."""
     if issues := validate.validate(resource):
-        raise errors.Invalid(issues=issues)
+        raise (errors.Invalid if validate.by_r4(resource) else errors.Unprocessable)(issues=issues)
 
 
 def new_id() -> str:

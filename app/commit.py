@@ -36,19 +36,20 @@ class Commit:
         limit = min(self.world.settings.bundle_limit, self.world.store.entries_limit)
         if len(changes) > limit:
             raise errors.TooLarge(f"One transaction takes {limit} changes, not {len(changes)}.")
-        issues: list[errors.Issue] = []
+        issues, kind = [], errors.Unprocessable
         for step, change in enumerate(changes):
             try:
                 with _at(change):
                     check(change)
-            except errors.Invalid as failure:
+            except (errors.Invalid, errors.Unprocessable) as failure:
                 issues += failure.issues
+                kind = errors.Invalid if isinstance(failure, errors.Invalid) else kind
             if len(issues) > ISSUES:
                 break
             if step % 50 == 49:
                 await asyncio.sleep(0)
         if issues:
-            raise errors.Invalid(issues=issues)
+            raise kind(issues=issues)
 
     async def apply(self, tx, changes: list[Change], also) -> list[Done]:
         """The commit itself; it may run again, so it leaves the changes as they are."""

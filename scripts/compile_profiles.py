@@ -10,8 +10,7 @@ import json
 import re
 from pathlib import Path
 
-from app.fhir import definitions
-from scripts.compile_r4 import expand, package
+from scripts.compile_r4 import package
 
 TARGET = Path(__file__).parent.parent / "app" / "fhir" / "profile" / "r4.json.gz"
 KEPT = ("id", "min", "max", "maxLength", "slicing", "contentReference", "isModifier")
@@ -24,13 +23,9 @@ def compiled() -> bytes:
     """The compact file's bytes; the same for the same package."""
     found = package()
     structures = sorted((s for s in found["StructureDefinition"] if s.get("derivation") == "constraint"), key=lambda s: s["url"])
-    sets, systems = {v["url"]: v for v in found["ValueSet"]}, {c["url"]: c for c in found["CodeSystem"]}
-    made = [structure(s) for s in structures]
-    bound = {b["valueSet"] for s in made for e in s["differential"]["element"] if (b := e.get("binding")) and b["strength"] == "required"}
-    content = {"structures": made, "codes": {url: codes for url in sorted(bound) if definitions.codes(url) is None and (codes := expand(url, sets, systems)) is not None}}
     buffer = io.BytesIO()
     with gzip.GzipFile(fileobj=buffer, mode="wb", mtime=0, compresslevel=9, filename="") as out:
-        out.write(json.dumps(content, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode())
+        out.write(json.dumps([structure(s) for s in structures], ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode())
     return buffer.getvalue()
 
 

@@ -1,6 +1,6 @@
-"""What a resource must be: structure by the definitions (elements, cardinality, formats, choices, required bindings), then the invariants. All issues at once.
+"""What a resource must be: structure by the definitions (elements, cardinality, formats, choices, required bindings), then the invariants and the profiles. All issues at once.
 
-https://hl7.org/fhir/R4/validation.html. Each type is compiled once into a table of checks; the invariants are judged in `invariants`.
+https://hl7.org/fhir/R4/validation.html. Each type is compiled once into a table of checks; the invariants are judged in `invariants`, profiles in `profile`.
 """
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from difflib import get_close_matches
 from functools import lru_cache
 
 from app.errors import Issue
-from app.fhir import definitions, invariants, narrative, primitive
+from app.fhir import definitions, invariants, narrative, primitive, profile
 
 MOST = 200
 """Issues that one validation reports; a resource with more is wrong enough."""
@@ -17,8 +17,18 @@ DEPTH = 60
 _TYPED = re.compile(r"(?:^|/)([A-Z][A-Za-z]+)/[A-Za-z0-9\-.]{1,64}(?:/_history/[A-Za-z0-9\-.]{1,64})?$")
 
 
-def validate(resource: dict, type: str | None = None, *, warnings: bool = False) -> list[Issue]:
-    """All that is wrong with a resource: its structure and, where that is right, the invariants; those of best practice only with `warnings`. Errors: TooCostly."""
+def validate(resource: dict, type: str | None = None, *, warnings: bool = False, profiles: tuple[str, ...] = (), library: profile.Library | None = None) -> list[Issue]:
+    """All that is wrong with a resource: by R4 and, where its structure is right, by the profiles that it claims, those asked for by url, and the
+    definitions of its extensions; what is no error only with `warnings`. Errors: TooCostly."""
+    issues = by_r4(resource, type, warnings=warnings)
+    if not any(issue.code == "structure" for issue in issues):
+        told = {(issue.code, issue.expression) for issue in issues}
+        issues += [i for i in profile.check(resource, profiles, library) if (warnings or i.severity == "error") and (i.code, i.expression) not in told]
+    return issues[:MOST]
+
+
+def by_r4(resource: dict, type: str | None = None, *, warnings: bool = False) -> list[Issue]:
+    """What R4 itself says: of the structure and, where that is right, by the invariants; those of best practice only with `warnings`. Errors: TooCostly."""
     issues = structure(resource, type)
     if not any(issue.code == "structure" for issue in issues):
         issues += invariants.check(resource, warnings=warnings)

@@ -6,8 +6,9 @@ from app.fhir.path import Node
 from app.fhir.profile import extensions
 from app.fhir.profile.judge import Run
 from app.fhir.profile.library import Library, known
+from app.fhir.profile.tree import BASE
 
-__all__ = ["Library", "check", "known"]
+__all__ = ["BASE", "Library", "check", "known"]
 
 
 def check(resource: dict, asked: tuple[str, ...] = (), library: Library | None = None) -> list[Issue]:

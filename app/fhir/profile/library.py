@@ -9,8 +9,11 @@ from collections.abc import Iterable
 from functools import cached_property, lru_cache
 from pathlib import Path
 
+from app.errors import Invalid
 from app.fhir import definitions, json
 from app.fhir.profile.tree import BASE, Part, build, lineage
+from app.fhir.terminology import PACKAGE
+from app.fhir.valueset import Codes
 from app.settings import shipped
 
 _FILE = Path(__file__).with_name("r4.json.gz")
@@ -70,20 +73,16 @@ class Library:
 
 
 @lru_cache(1)
-def _package() -> dict:
-    return json.loads(gzip.decompress(_FILE.read_bytes()))
-
-
-@lru_cache(1)
 def known() -> Library:
     """What the server knows by itself."""
     files = sorted(shipped("profiles").glob("StructureDefinition-*.json"))
-    return Library([*(json.loads(file.read_bytes()) for file in files), *_package()["structures"]])
+    return Library([*(json.loads(file.read_bytes()) for file in files), *json.parse(gzip.decompress(_FILE.read_bytes()))])
 
 
 @lru_cache(None)
-def codes(value_set: str) -> frozenset[tuple[str, str]] | None:
-    """The (system, code) pairs of a value set that profiles bind to; None where it is not held here."""
-    url = value_set.partition("|")[0]
-    listed = _package()["codes"].get(url)
-    return frozenset((system, code) for system, each in listed for code, _ in each) if listed else definitions.codes(url)
+def codes(value_set: str) -> dict[str, Codes] | None:
+    """System -> its codes in a value set that profiles bind to; None where the package cannot tell it."""
+    try:
+        return PACKAGE.expand(value_set.partition("|")[0])
+    except Invalid:
+        return None

@@ -13,6 +13,7 @@ from app.fhir.path.values import KINDS
 from app.fhir.profile.library import codes
 from app.fhir.profile.tree import EXTENSIONS, Part
 from app.fhir.profile.values import fits, same, shown
+from app.fhir.valueset import NOTHING, Codes
 
 Check = Callable[[Node, "object"], None]
 
@@ -67,9 +68,9 @@ def _length(most: int) -> Check:
     return check
 
 
-def _bound(allowed: frozenset[tuple[str, str]], value_set: str, required: bool) -> Check:
-    few = sorted({code for _, code in allowed})
-    which = f"; it may be {', '.join(few)}" if len(few) <= 30 else ""
+def _bound(allowed: dict[str, Codes], value_set: str, required: bool) -> Check:
+    few = sorted({code for codes in allowed.values() for code in codes.listed})
+    which = f"; it may be {', '.join(few)}" if len(few) <= 30 and not any(codes.but for codes in allowed.values()) else ""
 
     def check(node, run):
         if node.value is not None and not meets(node, allowed):
@@ -77,13 +78,13 @@ def _bound(allowed: frozenset[tuple[str, str]], value_set: str, required: bool) 
     return check
 
 
-def meets(node: Node, allowed: frozenset[tuple[str, str]]) -> bool:
+def meets(node: Node, allowed: dict[str, Codes]) -> bool:
     """A code, Coding, CodeableConcept or Quantity is of a value set."""
     value = node.value
     if not isinstance(value, dict):
-        return any(code == value for _, code in allowed)
-    listed = value.get("coding", ()) if node.type == "CodeableConcept" else [value]
-    return any(isinstance(each, dict) and (each.get("system"), each.get("code")) in allowed for each in listed)
+        return isinstance(value, str) and any(value in codes for codes in allowed.values())
+    listed = [(each.get("system", ""), each.get("code")) for each in (value.get("coding", ()) if node.type == "CodeableConcept" else [value]) if isinstance(each, dict)]
+    return any(isinstance(system, str) and isinstance(code, str) and code in allowed.get(system, NOTHING) for system, code in listed)
 
 
 def _rule(rule: dict) -> Check:

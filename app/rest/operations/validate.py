@@ -2,18 +2,17 @@
 from __future__ import annotations
 
 from app.errors import Absent, Invalid, Issue, Malformed, Unsupported, outcome
-from app.fhir import json, validate as checks
+from app.fhir import json, profile, validate as checks
 from app.records import Change, Event
 from app.rest import body, negotiation
 from app.rest.call import Answer, Call, single
 
 MODES = ("create", "update", "delete")
-BASE = "http://hl7.org/fhir/StructureDefinition/"
 FINE = Issue("information", "informational", "Nothing is wrong.")
 
 
 async def validate(call: Call) -> Answer:
-    """An OperationOutcome, 200 whatever it says. Errors: what cannot be judged: no resource, an unknown mode, a profile other than R4's own."""
+    """An OperationOutcome, 200 whatever it says. Errors: what cannot be judged: no resource, an unknown mode, an unknown profile."""
     type, id = call.target.type, call.target.id
     if not type:
         raise Absent("$validate stands at a type or a resource: Patient/$validate, Patient/7/$validate.")
@@ -24,17 +23,25 @@ async def validate(call: Call) -> Answer:
         raise Unsupported(f"The modes are {', '.join(MODES)}, not {mode!r}.", expression="mode")
     if mode in ("update", "delete") and not id:
         raise Invalid(f"The mode {mode} is about one resource: {type}/[id]/$validate.", expression="mode")
-    if given.get("profile") not in (None, BASE + type):
-        raise Unsupported(f"Only R4's own {BASE}{type} is judged by, not {given['profile']!r}.", expression="profile")
+    profiles = _profiles(type, given.get("profile"))
     if resource is None and mode != "delete":
         if not id or mode is not None:
             raise Malformed("There is no resource to judge.")
         resource = json.loads((await call.records.read(type, id)).text)
-        return _said(checks.validate(resource, type, warnings=True))
-    issues = checks.validate(resource, type, warnings=True) if mode != "delete" else []
+        return _said(checks.validate(resource, type, warnings=True, profiles=profiles))
+    issues = checks.validate(resource, type, warnings=True, profiles=profiles) if mode != "delete" else []
     change = _change(mode, type, id, resource) if not any(i.severity in ("error", "fatal") for i in issues) else None
     refusal = await call.records.rehearse(change, Event("E", "$validate", f"{type}/{id}" if id else ""))
     return _said([*issues, *(refusal.issues if refusal else ())])
+
+
+def _profiles(type: str, url: str | None) -> tuple[str, ...]:
+    """Errors: Unsupported for a profile that is not known, with those of the type that are."""
+    known = profile.known()
+    if url is not None and known.type(url) is None:
+        listed = [each for each in known.urls() if known.type(each) == type]
+        raise Unsupported(f"The profile {url!r} is not known here; for a {type} there are: {', '.join([profile.BASE + type, *listed])}.", expression="profile")
+    return (url,) if url is not None else ()
 
 
 def _parameters(call: Call) -> dict:

@@ -3,13 +3,14 @@ from __future__ import annotations
 
 import gzip
 import importlib.util
+import json as plain
 
 import pytest
-from hypothesis import HealthCheck, given, settings, strategies as st
+from hypothesis import HealthCheck, assume, given, settings, strategies as st
 
-from app.errors import TooCostly
+from app.errors import Malformed, TooCostly
 from app.fhir import definitions, json, profile
-from app.fhir.validate import validate
+from app.fhir.validate import by_r4
 from tests.fhir.profile.making import BASE, HERE, defined, judged
 from tests.fhir.test_validate import json_values
 
@@ -104,9 +105,13 @@ def changed(value, chance, with_):
 def test_whatever_passes_for_structure_is_judged_without_an_exception(right, chance, value):
     name, resource = right
     resource = {**without_null(resource), "meta": {"profile": ["urn:x"]}, "extension": [{"url": BASE + "observation-delta", "valueCodeableConcept": {"text": "a"}}]}
+    try:
+        value = json.parse(plain.dumps(value).encode())  # numbers as they arrive
+    except Malformed:
+        assume(False)
     key = chance.choice([key for key in resource if key != "resourceType"])
     resource = {**resource, key: changed(resource[key], chance, value)}
-    if not any(issue.code == "structure" for issue in validate(resource)):
+    if not any(issue.code == "structure" for issue in by_r4(resource)):
         profile.check(resource, (BASE + name,))
 
 
