@@ -33,8 +33,12 @@ class Answer(NamedTuple):
 
 
 def column(name: str) -> Callable[[Compare], Clause]:
-    """The row's column is this one."""
-    return lambda compare: Stamp((compare._replace(column=name),))
+    """The row's column is this one; empty texts are none."""
+    def answer(compare: Compare) -> Clause:
+        if compare.how == "ne":
+            return both(some(name), Not(equal(name, compare.value)))
+        return Stamp((compare._replace(column=name),))
+    return answer
 
 
 def some(name: str) -> Clause:
@@ -68,12 +72,19 @@ def _written(name: str, mark: str) -> Callable[[Compare], Clause]:
 
 def _first(name: str) -> Callable[[Compare], Clause]:
     """The normal form that the column begins with."""
-    return lambda compare: Stamp((compare._replace(column=name),)) if compare.value else ALL
+    return lambda compare: Stamp((_part(compare)._replace(column=name),)) if compare.value else ALL
+
+
+def _part(compare: Compare) -> Compare:
+    """A comparison with a part of a text. Errors: Unsupported for another."""
+    if compare.how not in ("prefix", "contains"):
+        raise errors.Unsupported(f"The log does not answer the comparison {compare.how!r} here.")
+    return compare
 
 
 def _second(compare: Compare) -> Clause:
     """The normal form of the site, in `address`. Searched anywhere in it, it is also found in the client's: both are one parameter's."""
-    return contains("address", packed.SECOND + compare.value if compare.how == "prefix" else compare.value)
+    return contains("address", packed.SECOND + compare.value if _part(compare).how == "prefix" else compare.value)
 
 
 def _folded(compare: Compare) -> Clause:

@@ -51,10 +51,17 @@ def condition(types: tuple[str, ...], name: str, value: str, context: Context, h
         return link(types, code, modifier, rest, lambda target: condition((target,), rest, value, context, hops), hops)
     if code in special.CLAUSES:
         return special.clause(code, modifier, _values(value, modifier), context)
-    if code in special.REFUSED:
-        raise errors.Unsupported(f"{code} ({special.REFUSED[code]}) is not served.")
+    refuse(code)
     tests = [kinds.test(parameters.find(type, code), modifier, value, context) for type in types or common(code)]
     return both(*tests) if isinstance(tests[0], Not) else either(*tests)  # rows of one type say nothing of another
+
+
+def refuse(code: str) -> None:
+    """Errors: Unsupported for what is no criterion of a resource."""
+    if code in special.REFUSED:
+        raise errors.Unsupported(f"{code} ({special.REFUSED[code]}) is not served.")
+    if code == "_filter":
+        raise errors.Unsupported("_filter stands alone: it has no modifiers and ends no chain; a filter has chains of its own.")
 
 
 def _values(value: str, modifier: str) -> list[str]:

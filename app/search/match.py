@@ -100,8 +100,10 @@ def compare(value, compare: Compare, now: int) -> bool:
 
 COMPARISONS = {
     "eq": lambda value, sought: value == sought,
+    "ne": lambda value, sought: value != sought,
     "in": lambda value, sought: value in sought,
     "prefix": lambda value, sought: value.startswith(sought),
+    "suffix": lambda value, sought: value.endswith(sought),
     "contains": lambda value, sought: sought in value,
     "lt": lambda value, sought: value < sought,
     "le": lambda value, sought: value <= sought,

@@ -14,8 +14,8 @@ from app.search.types import special
 __all__ = ["COMMON", "Param", "STAMPED", "TYPES", "definition", "find", "has_element", "is_type", "look", "members", "of", "part_expressions", "system"]
 TYPES: tuple[str, ...] = definitions.ENDPOINT_TYPES
 """Every type with an address."""
-STAMPED = frozenset(special.CLAUSES)
-"""Parameters that are tests on the entry itself and have no rows."""
+STAMPED = frozenset(special.CLAUSES) | {"_filter"}
+"""Parameters that have no rows: tests on the entry itself, and filters, which are made of others."""
 _OF_ANY = {code: p for code, p in definitions.parameters("Resource").items() if code not in special.REFUSED and p.expression}
 COMMON = frozenset(_OF_ANY) | STAMPED
 """Parameters that every type has."""
@@ -36,7 +36,7 @@ def _types() -> frozenset[str]:
 def of(type: str) -> dict[str, Param]:
     """Code -> parameter of a type: all that are served, those of every resource included."""
     found = {code: param for code, known in definitions.parameters(type).items() if (param := _param(type, known)) is not None}
-    return {**found, "_list": Param(f"{type}._list", "_list", "special")}
+    return {**found, **{code: Param(f"{type}.{code}", code, "special") for code in ("_list", "_filter")}}
 
 
 def look(type: str, code: str) -> Param | None:

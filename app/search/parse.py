@@ -5,7 +5,7 @@ from typing import NamedTuple
 from urllib.parse import parse_qsl
 
 from app import errors
-from app.search import include, parameters
+from app.search import filter, include, parameters
 from app.search.context import Context
 from app.search.criteria import condition
 from app.search.include import Include
@@ -133,7 +133,7 @@ class _Reading:
             self._criterion(name, value)
 
     def _criterion(self, name: str, value: str) -> None:
-        clause = condition(self.types, name, value, self.context)
+        clause = filter.clause(value, self.types, self.context) if name == "_filter" else condition(self.types, name, value, self.context)
         self.clauses.append(clause)
         if len(self.types) == 1 and (param := parameters.look(self.types[0], name)) is not None and param.type == "date" and param.code not in parameters.STAMPED:
             self.dates.append((param, value))

@@ -52,8 +52,9 @@ NOW = Now()
 class Compare(NamedTuple):
     """One comparison: `column` of a row, a stamp or a fact; `how` is one of HOW; `value` a scalar, a tuple for `in`, or NOW.
 
-    `none` and `some` ask whether the column is empty and take no value; `lacks` holds when none of the bits is set.
-    `within` is of a row's `point` alone, with (x, y, sign, limit): sign times the square of its distance from (x, y) is at most the limit.
+    `ne` holds for what is there and another; `none` and `some` ask whether the column is empty and take no value; `lacks` holds when none
+    of the bits is set. `within` is of a row's `point` alone, with (x, y, sign, limit): sign times the square of its distance from (x, y) is
+    at most the limit.
     Text is compared by code point.
     """
 
@@ -62,7 +63,7 @@ class Compare(NamedTuple):
     value: Any = None
 
 
-HOW = ("eq", "in", "prefix", "contains", "lt", "le", "gt", "ge", "none", "some", "lacks", "within")
+HOW = ("eq", "ne", "in", "prefix", "suffix", "contains", "lt", "le", "gt", "ge", "none", "some", "lacks", "within")
 
 
 class Test(NamedTuple):

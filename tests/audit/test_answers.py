@@ -3,6 +3,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from urllib.parse import quote
+
 import pytest
 import pytest_asyncio
 
@@ -120,7 +122,21 @@ async def test_what_an_auditor_asks_is_found(log, text, ids):
 
 def test_each_search_parameter_of_auditevent_is_answered_or_refused_by_name():
     served = {code for code in parameters.of("AuditEvent")}
-    assert served - {"_id", "_lastUpdated", "_list"} == {code for code in ANSWERS if ":" not in code}
+    assert served - {"_id", "_lastUpdated", "_list", "_filter"} == {code for code in ANSWERS if ":" not in code}
+
+
+@pytest.mark.asyncio(loop_scope="module")
+@pytest.mark.parametrize("text", ["action eq R and outcome eq 0", "action ne r", "patient pr true and not(patient re Patient/11)", "date ge 2020 and agent-name sw 李", "policy pr true", "outcome ne 0 or entity re ImagingStudy/5",
+                                  "agent-name co 李", "_lastUpdated pr true", "type eq 110100 or (action eq U and outcome eq 0)", "policy sw urn:", "policy ne urn:ietf:params:oauth:jti:9e3d"])
+async def test_a_filter_finds_the_events_whose_audit_events_it_would(log, text):
+    columns, rendered = await both(log, f"_filter={quote(text)}")
+    assert columns == rendered and columns
+
+
+@pytest.mark.parametrize("text", ["agent-name eq x", "agent-name ew x", "address gt 1", "site ne x", "_list eq 1", "patient.name eq x"])
+def test_what_the_log_cannot_tell_is_refused_in_filters_too(text):
+    with pytest.raises(errors.Unsupported):
+        translate(parsed(f"_filter={quote(text)}").where)
 
 
 @pytest.mark.parametrize("text, name", [("patient.name=x", "AuditEvent.patient"), ("agent:Practitioner.name=x", "AuditEvent.agent"), ("_list=1", "List.item"),

@@ -188,3 +188,16 @@ async def test_an_element_that_is_none_is_refused_everywhere(client, address, st
     assert answer.status_code == status
     if status == 400:
         assert issue(answer)["code"] == "not-supported" and issue(answer)["expression"] == ["_elements"]
+
+
+async def test_a_filter_joins_types_compartments_pages_and_self_links(client):
+    await ward(client)
+    answer = await client.get("Patient", params={"_filter": 'gender eq male or birthdate ge 2001', "_count": "1"})
+    assert links(answer)["self"] == "http://test/fhir/Patient?_filter=gender+eq+male+or+birthdate+ge+2001&_count=1"
+    assert sorted(found(answer) + found(await client.get(links(answer)["next"]))) == ["Patient/a", "Patient/b"]
+    assert found(await client.get("Patient/a/*?_filter=_id eq oa or _id eq ob")) == ["Observation/oa"]
+    assert found(await client.get("Patient/a/Observation?_filter=code eq x and subject.gender eq male")) == ["Observation/oa"]
+    assert found(await client.get("?_type=Patient,Observation&_filter=_id eq a or _id eq ob")) == ["Observation/ob", "Patient/a"]
+    assert found(await client.post("Patient/_search", content="_filter=not(gender eq male)", headers=FORM)) == ["Patient/b"]
+    refused = await client.get("Patient?_filter=gender eq male and nmae eq x")
+    assert refused.status_code == 400 and issue(refused)["expression"] == ["_filter"] and "character 20" in issue(refused)["diagnostics"]

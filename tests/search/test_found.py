@@ -1,19 +1,13 @@
-"""What a search finds, by hand from the specification; the embedded store and `match` are asked alike. https://hl7.org/fhir/R4/search.html"""
+"""What a search finds, by hand from the specification; both stores and `match` are asked alike. https://hl7.org/fhir/R4/search.html"""
 from __future__ import annotations
 
 import pytest
-import pytest_asyncio
 
 from app.fhir import json
-from app.search import include, index, match, parse, stamp
-from app.search.context import Context
-from app.search.types import date
-from app.store.base import Entry
-from app.store.sqlite.store import SqliteStore
+from app.search import include, parse
+from app.search.query import Query
+from tests.search.shelf import BASE, search
 
-ZONE, BASE = "Asia/Shanghai", "http://test/fhir"
-NOW = date.span("2026-01-01", ZONE)[0]
-CONTEXT = Context(ZONE, BASE, NOW)
 LOINC, UCUM = "http://loinc.org", "http://unitsofmeasure.org"
 
 
@@ -30,7 +24,7 @@ def quantity(value, unit: str) -> dict:
     return {"value": value, "unit": unit, "system": UCUM, "code": unit}
 
 
-HOSPITAL = [
+RESOURCES = [
     {"resourceType": "Organization", "id": "h1", "name": "上海市第一中医院", "partOf": {"reference": "Organization/union"}},
     {"resourceType": "Organization", "id": "union", "name": "中医医联体"},
     {"resourceType": "Practitioner", "id": "d1", "name": [{"family": "王", "given": ["芳"]}]},
@@ -51,55 +45,6 @@ HOSPITAL = [
     {"resourceType": "AuditEvent", "id": "audit", "agent": [{"who": {"reference": "Practitioner/d1"}, "requestor": True}], "entity": [{"what": {"reference": "Observation/sodium"}}]},
     {"resourceType": "List", "id": "42", "status": "current", "mode": "working", "entry": [{"item": {"reference": "Patient/li"}}, {"item": {"reference": "Observation/sodium"}}]},
 ]
-
-
-class Hospital:
-    """The resources, in a store and as (entry, rows) for the judge."""
-
-    def __init__(self, store: SqliteStore):
-        self.store, self.items = store, []
-
-    async def fill(self) -> None:
-        async def work(tx):
-            self.items = []
-            for resource in HOSPITAL:
-                rows, marks = index.rows(resource, ZONE, BASE), stamp.stamp(resource, ZONE, BASE)
-                entry = Entry(resource["resourceType"], resource["id"], 1, json.dumps(resource), NOW, about=marks.about, date=marks.date)
-                await tx.write(entry, rows)
-                self.items.append((entry, rows))
-        await self.store.commit(work)
-
-    def current(self, type: str, id: str):
-        return next((item for item in self.items if item[0].ref == f"{type}/{id}"), None)
-
-    def referring(self, param: str, type: str, ref: str):
-        return [item for item in self.items if item[0].type == type and any(r.param == param and r.code == ref for r in item[1])]
-
-    def facts(self):
-        return ()
-
-    async def find(self, query) -> list[str]:
-        """The ids in order, on which the store and the judge agree."""
-        at = await self.store.newest()
-        stored = [f.entry.id for f in await self.store.search(query, at=at, now=NOW, limit=100)]
-        judged = [entry.id for entry, _ in match.order(query, [item for item in self.items if match.match(query, *item, self, NOW)])]
-        assert stored == judged
-        assert await self.store.count(query, at=at, now=NOW) == len(judged)
-        return stored
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def hospital():
-    store = await SqliteStore.open(":memory:", zone=ZONE)
-    filled = Hospital(store)
-    await filled.fill()
-    yield filled
-    await store.close()
-
-
-def search(text: str):
-    type, _, query = text.partition("?")
-    return parse.parse((type,) if type else (), parse.pairs(query), CONTEXT)
 
 
 @pytest.mark.asyncio(loop_scope="module")
@@ -143,8 +88,8 @@ def search(text: str):
     # all types
     ("?_id=h1,42", "42 h1"), ("?_type=Patient,Practitioner&name=王", "d1"), ("?_type=Patient,Practitioner&gender:not=male", "smith li d1"), ("?_list=42", "sodium li"),
 ])
-async def test_a_search_finds_what_the_specification_says(hospital, text, ids):
-    assert await hospital.find(search(text).query) == ids.split()
+async def test_a_search_finds_what_the_specification_says(shelf, text, ids):
+    assert await shelf.find(search(text).query) == ids.split()
 
 
 @pytest.mark.asyncio(loop_scope="module")
@@ -154,10 +99,10 @@ async def test_a_search_finds_what_the_specification_says(hospital, text, ids):
     ("Patient?_id=zhang&_revinclude=Observation:subject", "sodium potassium"), ("Patient?_id=zhang&_revinclude=DiagnosticReport:subject&_include=Patient:organization", "report h1"),
     ("Observation?code=2951-2&_revinclude=AuditEvent:entity", "audit"), ("Observation?code=2951-2&_revinclude=*", "report 42"), ("Organization?_id=h1&_include=Patient:organization", ""),
 ])
-async def test_includes_bring_what_the_matches_point_to_or_what_points_to_them(hospital, text, ids):
+async def test_includes_bring_what_the_matches_point_to_or_what_points_to_them(shelf, text, ids):
     asked = search(text)
-    matches = [hospital.current(asked.query.types[0], id)[0] for id in await hospital.find(asked.query)]
-    found = {id for query in include.targets(asked.includes, matches) for id in await hospital.find(query)}
+    matches = [shelf.current(asked.query.types[0], id)[0] for id in await shelf.find(asked.query)]
+    found = {id for query in include.targets(asked.includes, matches) for id in await shelf.find(query)}
     assert found == set(ids.split())
 
 
@@ -166,6 +111,5 @@ async def test_includes_bring_what_the_matches_point_to_or_what_points_to_them(h
     ("Patient", "zhang", ("Observation",), "potassium sodium"), ("Patient", "zhang", ("DiagnosticReport",), "report"), ("Patient", "zhang", (), "report potassium sodium"),
     ("Practitioner", "d1", ("Patient",), "zhang"),
 ])
-async def test_a_compartment_holds_what_its_parameters_name(hospital, name, id, types, ids):
-    from app.search.query import Query
-    assert await hospital.find(Query(types, parse.compartment(name, id, types))) == ids.split()
+async def test_a_compartment_holds_what_its_parameters_name(shelf, name, id, types, ids):
+    assert await shelf.find(Query(types, parse.compartment(name, id, types))) == ids.split()

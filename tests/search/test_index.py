@@ -107,7 +107,7 @@ def test_odd_content_does_not_fail(resource):
 
 def test_every_base_parameter_is_served_or_refused_for_a_known_reason():
     refused = {(type, code) for type in parameters.TYPES for code in definitions.parameters(type) if code not in parameters.of(type)}
-    assert {code for _, code in refused} == {"_text", "_content", "_query", "_filter", "age", "birthOrderBoolean"}
+    assert {code for _, code in refused} == {"_text", "_content", "_query", "age", "birthOrderBoolean"}
     assert {pair for pair in refused if pair[1] in ("age", "birthOrderBoolean")} == {("Patient", "age"), ("Patient", "birthOrderBoolean")}
 
 

@@ -115,7 +115,7 @@ def test_not_among_several_types_is_not_in_each():
 @pytest.mark.parametrize("text, code, expression, told", [
     ("Patient?nmae=x", "not-supported", "nmae", "name"), ("Patient?name:below=x", "not-supported", "name:below", ":exact"), ("Patient?birthdate=gg1990", "not-supported", "birthdate", "'gg'"),
     ("Patient?birthdate=yesterday", "invalid", "birthdate", "yesterday"), ("Patient?organization:Group=1", "not-supported", "organization:Group", "Group"),
-    ("Patient?_text=x", "not-supported", "_text", "_text"), ("Patient?_content=x", "not-supported", "_content", "_content"), ("Patient?_filter=x", "not-supported", "_filter", "_filter"),
+    ("Patient?_text=x", "not-supported", "_text", "_text"), ("Patient?_content=x", "not-supported", "_content", "_content"), ("Patient?_filter=x", "invalid", "_filter", "operation"),
     ("Patient?_query=x", "not-supported", "_query", "_query"), ("Location?near=1|200", "invalid", "near", "longitude"), ("Location?_sort=near", "not-supported", "_sort", "no order"), ("Patient?_contained=both", "not-supported", "_contained", "through it"), ("Patient?_contained:x=false", "not-supported", "_contained:x", "modifiers"), ("Patient?_containedType=contained", "not-supported", "_containedType", "container"), ("Patient?_list=$current-allergies", "not-supported", "_list", "List"),
     ("Patient?name.x=1", "not-supported", "name.x", "string"), ("Patient?organization.nonsense=1", "not-supported", "organization.nonsense", "nonsense"),
     ("Patient?organization:Patient.name=1", "invalid", "organization:Patient.name", "Organization"), ("Observation?subject.nonsense=1", "not-supported", "subject.nonsense", "nonsense"),

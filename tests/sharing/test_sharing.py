@@ -147,3 +147,12 @@ async def test_contained_and_bundled_parts_concern_their_patients_too(world):
     await put(world, a, {"resourceType": "Bundle", "id": "a-bw", "type": "collection", "entry": [{"resource": observation("1")}]})
     assert not any([await seen(world, ref) for ref in ("Organization/a-org", "Bundle/a-bu", "Bundle/a-bv", "Observation/a-o")]) and await seen(world, "Bundle/a-bw")
     assert json.loads((await Records(world, a).read("Bundle", "a-bu")).text)["id"] == "a-bu"
+
+
+@pytest.mark.parametrize("filter, there", [("patient.family eq 张", False), ("patient.family pr false", True), ("patient[family eq 张].gender pr true", False), ("not(patient.family pr true)", True)])
+async def test_what_is_hidden_is_not_there_for_a_filter(world, filter, there):
+    await put(world, hospital("a"), patient("a-1", gender="male"))
+    await put(world, hospital("b"), observation("b-o"))
+    assert [e.id for e in (await Records(world, hospital("b")).search(("Observation",), [("_filter", filter)])).entries] == (["b-o"] if there else [])
+    backs = await Records(world, hospital("a")).search(("Patient",), [("_filter", "_has:Observation:patient[status eq final]._id pr true")])
+    assert backs.entries == []

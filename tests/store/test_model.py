@@ -38,7 +38,7 @@ commits = st.lists(st.lists(writes, min_size=1, max_size=3, unique_by=lambda w: 
 
 
 def text_compares(column, values):
-    return st.one_of(made(Compare, st.just(column), st.sampled_from(("eq", "prefix", "contains", "lt", "le", "gt", "ge")), values),
+    return st.one_of(made(Compare, st.just(column), st.sampled_from(("eq", "ne", "prefix", "suffix", "contains", "lt", "le", "gt", "ge")), values),
                      made(Compare, st.just(column), st.just("in"), st.lists(values, max_size=3).map(tuple)), some_or_none(column))
 
 
@@ -52,7 +52,7 @@ def some_or_none(column):
 
 row_compares = st.one_of(text_compares("code", CODES), text_compares("text", TEXTS), number_compares("low"), number_compares("high"),
                          made(Compare, st.just("point"), st.just("within"), st.tuples(NUMBERS, NUMBERS, st.sampled_from((1, -1)), st.integers(-9, 9))),
-                         made(Compare, st.just("system"), st.just("eq"), SYSTEMS), some_or_none("system"))
+                         made(Compare, st.just("system"), st.sampled_from(("eq", "ne")), SYSTEMS | st.just("unknown")), some_or_none("system"))
 def one_of(params):
     return made(Test, st.sampled_from(params), st.lists(row_compares, max_size=2).map(tuple))
 

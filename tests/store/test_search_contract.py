@@ -72,6 +72,18 @@ ROWS = {
     ([c("text", "contains", "_%.*")], "d"),
     ([c("text", "contains", ".")], "d"),
     ([c("text", "contains", "w.ng")], ""),
+    ([c("text", "suffix", "da")], "b"),
+    ([c("text", "suffix", "明𠮷")], "c"),
+    ([c("text", "suffix", "li_%.*")], "d"),
+    ([c("text", "suffix", "more than wang xiao")], ""),
+    ([c("text", "suffix", "")], "abcd"),
+    ([c("text", "suffix", "wang")], ""),
+    ([c("code", "ne", "one")], "bcd"),
+    ([c("code", "ne", "one"), c("code", "ne", "two")], "c"),
+    ([c("system", "ne", "s")], "bc"),
+    ([c("system", "ne", "never seen")], "abc"),
+    ([c("low", "ne", 15.5), c("code", "some")], "acd"),
+    ([c("text", "ne", "wang da"), c("code", "eq", "two")], "d"),
     ([c("text", "lt", "wang da")], "d"),
     ([c("text", "ge", "wang da")], "abc"),
     ([c("low", "eq", 10)], "a"),
@@ -144,14 +156,14 @@ async def test_the_parts_of_a_composite_must_match_in_one_group(store):
     assert await ids(store, "T", both) == ["together"]
     assert await ids(store, "T", Not(both)) == ["crossed"]
     for compares, expected in (((c("low", "lt", 100),), ["crossed"]), ((c("high", "some"),), ["crossed", "together"]), ((c("text", "none"),), ["crossed", "together"]),
-                               ((c("low", "in", (120, 5)),), ["together"])):
+                               ((c("low", "in", (120, 5)),), ["together"]), ((c("low", "ne", 120),), ["crossed"]), ((c("code", "ne", "x"),), [])):
         assert await ids(store, "T", Has((Test("T.cv/1", (c("system", "eq", "s"), c("code", "eq", "bp"))), Test("T.cv/2", compares)))) == expected
 
 
 async def test_three_parts_of_a_group_with_texts(store):
     await put(store, "T", "1", Row("T.m/1", 3, code="a"), Row("T.m/2", 3, text="b $c"), Row("T.m/3", 3, low=1))
     await put(store, "T", "2", Row("T.m/1", 3, code="a"), Row("T.m/2", 3, text="b $c"), Row("T.m/3", 4, low=1))
-    for compare in (c("text", "prefix", "b $"), c("text", "contains", "$c"), c("text", "eq", "b $c"), c("text", "ge", "$a")):
+    for compare in (c("text", "prefix", "b $"), c("text", "contains", "$c"), c("text", "suffix", " $c"), c("text", "ne", "$c"), c("text", "eq", "b $c"), c("text", "ge", "$a")):
         assert await ids(store, "T", Has((Test("T.m/1", (c("code", "eq", "a"),)), Test("T.m/2", (compare,)), Test("T.m/3")))) == ["1"]
 
 

@@ -57,7 +57,7 @@ def test(param, modifier: str, value: str, context: Context) -> Clause:
     check(param, modifier)
     if modifier == "missing":
         return missing(param, values)
-    found = any_of([way for v in values for way in _ways(param, NEGATED.get(modifier, modifier), v, context)])
+    found = any_of([way for v in values for way in ways(param, NEGATED.get(modifier, modifier), v, context)])
     return Not(found) if modifier in NEGATED else found
 
 
@@ -98,9 +98,10 @@ def check(param, modifier: str) -> None:
     raise errors.Unsupported(f"{param.code} has no modifier :{modifier}; it has {known}.")
 
 
-def _ways(param, modifier: str, value: str, context: Context) -> list[tuple[Test, ...]]:
+def ways(param, modifier: str, value: str, context: Context) -> list[tuple[Test, ...]]:
+    """Tests of which an entry must meet one group, for one value, which stands alone: a comma in it is one."""
     if param.type == "composite":
-        return composite.ways(param, value, lambda part, text: _ways(part, "", text, context))
+        return composite.ways(param, value, lambda part, text: ways(part, "", text, context))
     return TYPES[param.type].ways(param, modifier, value, context)
 
 
@@ -130,4 +131,4 @@ def _has(key: tuple, codes: list[str]) -> Has:
     return Has((Test(param, (first, *rest)),))
 
 
-__all__ = ["SUPPORTED", "Supported", "TYPES", "check", "rows", "supported", "test"]
+__all__ = ["SUPPORTED", "Supported", "TYPES", "any_of", "check", "rows", "supported", "test", "ways"]

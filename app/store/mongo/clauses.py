@@ -66,12 +66,14 @@ def operators(how: str, value) -> dict | None:
     if how == "prefix":
         end = after(value)
         return {"$gte": value, "$lt": end} if end else {"$gte": value}
-    if how == "contains":
+    if how == "ne":
+        return {"$nin": [plain(value), None]}
+    if how in ("contains", "suffix"):
         if "\0" in value:
             return None
         if len(value) > 4_000:
             raise errors.TooCostly("A text of more than 4000 characters cannot be looked for inside others.")
-        return {"$regex": re.escape(value)}
+        return {"$regex": re.escape(value) + (r"\z" if how == "suffix" else "")}
     return {OPERATORS[how]: plain(value)}
 
 
@@ -151,6 +153,12 @@ def _expression(field: str, how: str, value) -> dict:
         return {"$in": [field, {"$literal": list(value)}]}
     if how == "contains":
         return {"$gte": [{"$indexOfCP": [field, {"$literal": value}]}, 0]}
+    if how == "suffix":
+        length = {"$strLenCP": {"$ifNull": [field, ""]}}
+        end = {"$substrCP": [field, {"$subtract": [length, len(value)]}, len(value)]}
+        return {"$and": [there, {"$eq": [{"$cond": [{"$gte": [length, len(value)]}, end, None]}, {"$literal": value}]}]}
+    if how == "ne":
+        return {"$and": [there, {"$ne": [field, {"$literal": plain(value)}]}]}
     if how == "prefix":
         made = operators(how, value)
         return {"$and": [there, *({op: [field, {"$literal": v}]} for op, v in made.items() if op != "$ne")]}

@@ -6,7 +6,9 @@ from typing import NamedTuple
 from app.search import query as q
 from app.search.query import And, Back, Clause, Compare, Granted, Has, Link, Not, Or, Stamp, Test
 
-OPERATORS = {"eq": "=", "lt": "<", "le": "<=", "gt": ">", "ge": ">="}
+OPERATORS = {"eq": "=", "ne": "<>", "lt": "<", "le": "<=", "gt": ">", "ge": ">="}
+BOUNDING = {"eq", "in", "prefix", "lt", "le", "gt", "ge"}
+"""Comparisons that bound an index."""
 INTERNED = {"type", "custodian", "system"}
 STAMPS = {"type", "id", "version", "updated", "custodian", "date", "writer", "labels", "many", "guard", "number"}
 SINGLE = {"code": "row_code", "text": "row_text", "low": "row_low", "high": "row_high"}
@@ -181,10 +183,12 @@ class Compiler:
             return Sql(f"{name}>=? and {name}<?", (value, after(value))) if value else Sql(f"{name} is not null")
         if how == "contains":
             return Sql(f"instr({name},?)>0", (value,))
+        if how == "suffix":
+            return Sql(f"substr({name},-length(?))=?", (value, value)) if value else Sql(f"{name} is not null")
         if column in INTERNED:
             value = self.name(value)
             if value is None:
-                return FALSE
+                return Sql(f"{name} is not null") if how == "ne" else FALSE
         return Sql(f"{name}{OPERATORS[how]}?", (value,))
 
     def name(self, text: str):
@@ -200,7 +204,7 @@ class Compiler:
     def _source_has(self, clause: Has, types) -> Sql | None:
         r = self.alias("r")
         test = clause.tests[0]
-        if not test.compares or all(c.how in ("none", "contains", "within") for c in test.compares):
+        if not any(c.how in BOUNDING for c in test.compares):
             return None
         inner = self.test(test, r)
         return Sql(f"select {r}.entry as number from row {r} where {inner.text}", inner.args)
