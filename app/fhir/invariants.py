@@ -86,7 +86,8 @@ def _plan(type: str) -> Plan:
         if definitions.kind(element.type) == "primitive-type":
             children["_" + key] = ("Element", ())
         else:
-            children[key] = (element.type, _rules(f"{type}.{element.name}{'[x]' * bool(element.choice)}", element.type))
+            path = f"{type}.{element.name}{'[x]' * bool(element.choice)}"
+            children[key] = (element.type, _rules(path, element.type) if path != element.type else ())  # those of an anonymous part are its own
     return Plan(rules, children)
 
 

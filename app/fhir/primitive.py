@@ -8,13 +8,15 @@ from decimal import Decimal
 from app.fhir import definitions
 
 _MEANT = {
-    "boolean": "true or false, without quotes", "integer": "a whole number from -2147483648 to 2147483647", "positiveInt": "a whole number from 1 to 2147483647",
-    "unsignedInt": "a whole number from 0 to 2147483647", "decimal": "a number without quotes", "date": "a date: YYYY, YYYY-MM or YYYY-MM-DD",
-    "dateTime": "a date, or a date and time with seconds and a zone: YYYY-MM-DDThh:mm:ss+zz:zz", "instant": "a date and time with seconds and a zone: YYYY-MM-DDThh:mm:ss+zz:zz",
-    "time": "a time: hh:mm:ss", "code": "a code: text without spaces at its ends or two together", "id": "an id: 1 to 64 letters, digits, - and .",
-    "oid": "an OID as urn:oid:1.2.3", "uuid": "a UUID as urn:uuid:... in lower case", "uri": "a URI without spaces", "url": "a URL without spaces",
-    "canonical": "a URI without spaces", "base64Binary": "base64", "string": "a text that is not empty, of 1 MB at most", "markdown": "a text that is not empty, of 1 MB at most",
-    "xhtml": "an XHTML div"}
+    "boolean": "true or false, without quotes", "integer": "a whole number from -2147483648 to 2147483647, without quotes", "positiveInt": "a whole number from 1 to 2147483647, without quotes",
+    "unsignedInt": "a whole number from 0 to 2147483647, without quotes", "decimal": "a number without quotes, such as 5.40", "date": "a date that there is: YYYY, YYYY-MM or YYYY-MM-DD, such as 2026-02-03",
+    "dateTime": "a date (YYYY, YYYY-MM or YYYY-MM-DD), or a date and time with seconds and a zone, such as 2026-02-03T08:30:00+08:00",
+    "instant": "a date and time with seconds and a zone, such as 2026-02-03T08:30:00+08:00", "time": "a time of day with seconds and without a zone, such as 08:30:00",
+    "code": "a code: text without blanks at its ends or two together", "id": "an id: 1 to 64 letters, digits, - and .", "oid": "an OID, such as urn:oid:1.2.156.10011",
+    "uuid": "a UUID in lower case, such as urn:uuid:c757873d-ec9a-4326-a141-556f43239520", "uri": "a URI without blanks, such as https://hospital.example/ids or urn:oid:1.2.156",
+    "url": "a URL without blanks, such as https://hospital.example/a.pdf", "canonical": "a canonical URL without blanks, such as http://hl7.org/fhir/ValueSet/example|1.0",
+    "base64Binary": "base64, such as 5byg", "string": "a text that is not empty, of 1048576 characters at most and without control characters",
+    "markdown": "a text that is not empty, of 1048576 characters at most and without control characters", "xhtml": "an XHTML div, such as <div xmlns=\"http://www.w3.org/1999/xhtml\">...</div>"}
 _RANGES = {"integer": (-2**31, 2**31 - 1), "positiveInt": (1, 2**31 - 1), "unsignedInt": (0, 2**31 - 1)}
 _BASE64 = re.compile(r"(?:[0-9a-zA-Z+/]{4})*(?:[0-9a-zA-Z+/]{2}==|[0-9a-zA-Z+/]{3}=)?")
 _SPACE = re.compile(r"\s+")
@@ -25,7 +27,12 @@ _TEXT_LIMIT = 1024 * 1024
 def check(type: str, value) -> str:
     """Empty where `value` is a `type`; else a sentence that says what it is and what it should be."""
     good = _CHECKS[type](value)
-    return "" if good else f"{_shown(value)} is not {_MEANT[type]}."
+    return "" if good else f"{_shown(value)} is not {meant(type)}."
+
+
+def meant(type: str) -> str:
+    """What a value of a type is, in words."""
+    return _MEANT[type]
 
 
 def _shown(value) -> str:
@@ -61,7 +68,7 @@ def _text(value) -> bool:
 
 
 def _base64(value) -> bool:
-    return isinstance(value, str) and value != "" and _BASE64.fullmatch(_SPACE.sub("", value)) is not None
+    return isinstance(value, str) and value.strip() != "" and _BASE64.fullmatch(_SPACE.sub("", value)) is not None
 
 
 _CHECKS = {

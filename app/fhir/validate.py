@@ -14,6 +14,14 @@ from app.fhir import definitions, invariants, narrative, primitive, profile
 MOST = 200
 """Issues that one validation reports; a resource with more is wrong enough."""
 DEPTH = 60
+_LIKE = {
+    "Reference": '{"reference": "Patient/1"}', "CodeableConcept": '{"coding": [{"system": "http://loinc.org", "code": "718-7"}], "text": "..."}', "Coding": '{"system": "http://loinc.org", "code": "718-7"}',
+    "Identifier": '{"system": "https://...", "value": "..."}', "HumanName": '{"family": "...", "given": ["..."]}', "Quantity": '{"value": 5.4, "unit": "mmol/L"}', "Period": '{"start": "2026-02-03", "end": "2026-02-04"}',
+    "Address": '{"text": "..."}', "ContactPoint": '{"system": "phone", "value": "..."}', "Annotation": '{"text": "..."}', "Narrative": '{"status": "generated", "div": "<div ...>...</div>"}',
+    "Money": '{"value": 12.50, "currency": "CNY"}', "Attachment": '{"contentType": "application/pdf", "url": "https://..."}', "Extension": '{"url": "https://...", "valueString": "..."}',
+}
+"""How a usual type is written, for messages."""
+_BASE = "http://hl7.org/fhir/StructureDefinition/"
 _TYPED = re.compile(r"(?:^|/)([A-Z][A-Za-z]+)/[A-Za-z0-9\-.]{1,64}(?:/_history/[A-Za-z0-9\-.]{1,64})?$")
 
 
@@ -40,9 +48,24 @@ def structure(resource: dict, type: str | None = None) -> list[Issue]:
 
     Each issue has a code of http://hl7.org/fhir/issue-type and a FHIRPath expression of the place.
     """
-    issues: list[Issue] = []
+    issues = _Found()
     _resource(resource, type or "", "", issues, 0)
     return issues[:MOST]
+
+
+class _Found(list):
+    """The issues, and the types of what references may name where the validation is: contained resources by `#id`, entries by their fullUrl."""
+
+    def __init__(self):
+        super().__init__()
+        self.contained: dict[str, str] = {}
+        self.entries: dict[str, str] = {}
+
+
+def _types(listed, name) -> dict[str, str]:
+    """Name -> type of the resources in a list, as far as they are ones; name: of (item) -> (name, resource)."""
+    pairs = [name(item) for item in listed if isinstance(item, dict)] if isinstance(listed, list) else ()
+    return {name: each["resourceType"] for name, each in pairs if isinstance(name, str) and isinstance(each, dict) and isinstance(each.get("resourceType"), str)}
 
 
 def _resource(value, wanted: str, path: str, issues: list[Issue], depth: int) -> None:
@@ -56,13 +79,19 @@ def _resource(value, wanted: str, path: str, issues: list[Issue], depth: int) ->
         return
     if wanted and type != wanted:
         issues.append(Issue("error", "structure", f"The resource is a {type}, not a {wanted}.", path or type))
+    around = issues.contained, issues.entries
+    if not path.rpartition(".")[2].startswith("contained["):
+        issues.contained = _types(value.get("contained"), lambda each: (f"#{each.get('id')}", each))
+    if type == "Bundle":
+        issues.entries = _types(value.get("entry"), lambda each: (each.get("fullUrl"), each.get("resource")))
     _object(value, type, path or type, issues, depth + 1)
+    issues.contained, issues.entries = around
 
 
 def _object(value, type: str, path: str, issues: list[Issue], depth: int) -> None:
     """An object of a complex type or an anonymous part."""
     if not isinstance(value, dict):
-        issues.append(Issue("error", "structure", f"{primitive._shown(value)} stands where an object ({type}) belongs.", path))
+        issues.append(Issue("error", "structure", f"{primitive._shown(value)} stands where an object ({type}) belongs{f', such as {_LIKE[type]}' if type in _LIKE else ''}.", path))
         return
     if depth > DEPTH or len(issues) >= MOST:
         if depth > DEPTH:
@@ -80,11 +109,28 @@ def _object(value, type: str, path: str, issues: list[Issue], depth: int) -> Non
             _unknown(key, type, path, issues)
     for name, keys in required:
         if not any(k in value or "_" + k in value for k in keys):
-            issues.append(Issue("error", "required", f"{name} is missing; {type} must have it.", f"{path}.{name}"))
+            issues.append(Issue("error", "required", f"{name} is missing; {type} must have it: {_wanted(type, keys)}.", f"{path}.{name}"))
     for name, keys in choices:
         there = [k for k in keys if k in value or "_" + k in value]
         if len(there) > 1:
             issues.append(Issue("error", "structure", f"Only one of {', '.join(there)} may stand here: {name}[x] is a choice.", f"{path}.{name}"))
+
+
+def _wanted(type: str, keys: tuple[str, ...]) -> str:
+    """What would be right where nothing stands."""
+    if len(keys) > 1:
+        return f"one of {', '.join(keys)}"
+    element = definitions.elements(type)[keys[0]]
+    codes = definitions.code_systems(element.binding[1]) if element.type == "code" and element.binding else {}
+    if 0 < len(codes) <= 30:
+        meant = f"one of {', '.join(sorted(codes))}"
+    elif element.targets and "Resource" not in element.targets:
+        meant = f"a {element.type} to a {' or '.join(element.targets)}"
+    elif element.type in primitive._CHECKS:
+        meant = primitive.meant(element.type)
+    else:
+        meant = f"an object{'' if '.' in element.type else f' ({element.type})'}{f' such as {_LIKE[element.type]}' if element.type in _LIKE else ''}"
+    return meant if element.max == 1 else f"a list, each {meant}"
 
 
 def _unknown(key: str, type: str, path: str, issues: list[Issue]) -> None:
@@ -198,8 +244,8 @@ def _single(element):
         return _primitive(type, element)
     if type == "Resource":
         return lambda value, path, issues, depth: _resource(value, "", path, issues, depth)
-    if type == "Reference" and element.targets and "Resource" not in element.targets:
-        return _reference(frozenset(element.targets))
+    if type == "Reference":
+        return _reference(frozenset() if "Resource" in element.targets else frozenset(element.targets))
     if type in ("Coding", "CodeableConcept") and element.binding and element.binding[0] == "required" and definitions.codes(element.binding[1]):
         return _coded(type, element)
     return lambda value, path, issues, depth: _object(value, type, path, issues, depth + 1)
@@ -228,15 +274,32 @@ def _not_in(code: str, allowed: dict, value_set: str) -> str:
 
 
 def _reference(targets: frozenset[str]):
+    """https://hl7.org/fhir/R4/references.html#Reference; without targets, to any type."""
     def single(value, path, issues, depth):
         _object(value, "Reference", path, issues, depth + 1)
-        if isinstance(value, dict):
-            said = value.get("reference")
-            match = _TYPED.search(said) if isinstance(said, str) and not said.startswith("urn:") else None
-            type = match[1] if match else said.partition("?")[0] if isinstance(said, str) and "?" in said else value.get("type")
-            if isinstance(type, str) and definitions.is_resource(type) and type not in targets:
-                issues.append(Issue("error", "structure", f"A {type} cannot be referred to here; a {' or '.join(sorted(targets))} can.", path))
+        if not isinstance(value, dict):
+            return
+        said, stated = value.get("reference"), value.get("type")
+        stated = stated.removeprefix(_BASE) if isinstance(stated, str) else None
+        named = _named(said, issues) if isinstance(said, str) else None
+        type = named or stated
+        if targets and type not in targets and type is not None and definitions.is_resource(type):
+            issues.append(Issue("error", "structure", f"A {type} cannot be referred to here; a {' or '.join(sorted(targets))} can.", path))
+        if named and stated and named != stated:
+            issues.append(Issue("error", "structure", f"The reference is to a {named}, but its type says {stated}: leave the type out, or let it say {named}.", f"{path}.type"))
     return single
+
+
+def _named(reference: str, inside: _Found) -> str | None:
+    """The type of what a reference names, where it is known: something of the same resource or bundle, or by its text."""
+    if found := inside.contained.get(reference) or inside.entries.get(reference):
+        return found
+    if "?" in reference:
+        type = reference.partition("?")[0]
+    else:
+        match = _TYPED.search(reference) if not reference.startswith("urn:") else None
+        type = match[1] if match else None
+    return type if type is not None and definitions.is_resource(type) else None
 
 
 def _coded(type: str, element):

@@ -25,6 +25,12 @@ def observation(**more) -> dict:
     return {"resourceType": "Observation", "status": "final", "code": {"text": "x"}, **more}
 
 
+def document(subject: str) -> dict:
+    """A bundle that holds a Patient (urn:uuid:a), an Observation of what is named, and a Medication (urn:uuid:b)."""
+    held = ("urn:uuid:a", patient()), ("urn:uuid:c", observation(subject={"reference": subject})), ("urn:uuid:b", {"resourceType": "Medication"})
+    return {"resourceType": "Bundle", "type": "collection", "entry": [{"fullUrl": url, "resource": resource} for url, resource in held]}
+
+
 def valued(key: str, text: str) -> dict:
     return json.loads(b'{"resourceType":"Observation","status":"final","code":{"text":"x"},"' + key.encode() + b'":' + text.encode() + b"}")
 
@@ -49,13 +55,38 @@ def test_a_right_resource_has_no_issues():
     ({"resourceType": "MedicationRequest", "status": "active", "intent": "order", "subject": {"reference": "Patient/1"}}, [("required", "MedicationRequest.medication[x]")]),
     (contains({"resourceType": "Organization", "id": "o", "name": 5}), [("value", "Patient.contained[0].name")]),
     (contains({"resourceType": "Organization", "id": "o", "name": "x"}), []), (contains({"resourceType": "Organization", "name": "x"}), [("required", "Patient.contained[0].id"), ("invariant", "Patient.managingOrganization")]),
-    (contains({"resourceType": "Organization", "id": "o", "name": "x"}, {"resourceType": "Location", "id": "o", "managingOrganization": {"reference": "#"}}), [("duplicate", "Patient.contained[1].id")]),
+    (contains({"resourceType": "Organization", "id": "o", "name": "x"}, {"resourceType": "Organization", "id": "o", "name": "y"}), [("duplicate", "Patient.contained[1].id")]),
     (contains({"resourceType": "Organization", "id": "o", "name": "x", "contained": [{"resourceType": "Location", "id": "l", "partOf": {"reference": "#"}}]}), [("invariant", "Patient")]),
+    (contains({"resourceType": "Location", "id": "o", "name": "x"}), [("structure", "Patient.managingOrganization")]),
+    (observation(subject={"reference": "#"}), []), (observation(subject={"reference": "Patient/1", "type": "Patient"}), []), (observation(subject={"type": "Medication"}), [("structure", "Observation.subject")]),
+    (observation(subject={"reference": "Patient/1", "type": "http://hl7.org/fhir/StructureDefinition/Patient"}), []), (observation(subject={"reference": "Patient/1", "type": "Group"}), [("structure", "Observation.subject.type")]),
+    (observation(focus=[{"reference": "Patient/1", "type": "Group"}]), [("structure", "Observation.focus[0].type")]), (observation(focus=[{"reference": "http://x.example/documents/7", "type": "Group"}]), []),
+    (document("urn:uuid:a"), []), (document("urn:uuid:b"), [("structure", "Bundle.entry[1].resource.subject")]),
     (patient(extension=[{"url": "urn:x", "valueString": "a", "extension": [{"url": "urn:y", "valueString": "b"}]}]), [("invariant", "Patient.extension[0]")]),
     (patient(extension=[{"valueString": "a"}]), [("required", "Patient.extension[0].url")]), (patient(extension=[{"url": "urn:x"}]), [("invariant", "Patient.extension[0]")]),
 ])
 def test_each_issue_has_its_code_and_place(resource, issues):
     assert found(resource) == issues
+
+
+@pytest.mark.parametrize("resource, text", [
+    ({"resourceType": "Observation", "code": {"text": "x"}}, "status is missing; Observation must have it: one of amended, cancelled, corrected, entered-in-error, final, preliminary, registered, unknown."),
+    ({"resourceType": "Observation", "status": "final"}, 'code is missing; Observation must have it: an object (CodeableConcept) such as {"coding": [{"system": "http://loinc.org", "code": "718-7"}], "text": "..."}.'),
+    (patient(link=[{"type": "seealso"}]), "other is missing; Patient.link must have it: a Reference to a Patient or RelatedPerson."),
+    ({"resourceType": "MedicationRequest", "status": "active", "intent": "order", "subject": {"reference": "Patient/1"}},
+     "medication[x] is missing; MedicationRequest must have it: one of medicationCodeableConcept, medicationReference."),
+    ({"resourceType": "Composition", "status": "final", "type": {"text": "x"}, "date": "2026", "title": "x"}, "author is missing; Composition must have it: a list, each a Reference to a "
+     "Device or Organization or Patient or Practitioner or PractitionerRole or RelatedPerson."),
+    (patient(managingOrganization="Organization/1"), """'Organization/1' stands where an object (Reference) belongs, such as {"reference": "Patient/1"}."""),
+    (patient(nmae=[]), "Patient has no element 'nmae'; did you mean 'name'?"), (patient(name={"text": "x"}), "name is a list, even of one."), (patient(birthDate=["2000"]), "birthDate holds one value, not a list."),
+    (patient(gender="M"), "'M' is no code of http://hl7.org/fhir/ValueSet/administrative-gender; it may be female, male, other, unknown."),
+    (patient(birthDate="1990/1/2"), "'1990/1/2' is not a date that there is: YYYY, YYYY-MM or YYYY-MM-DD, such as 2026-02-03."),
+    (observation(issued="2026-02-03T08:30:00"), "'2026-02-03T08:30:00' is not a date and time with seconds and a zone, such as 2026-02-03T08:30:00+08:00."),
+    (observation(subject={"reference": "Medication/1"}), "A Medication cannot be referred to here; a Device or Group or Location or Patient can."),
+    (patient(contact=[{"gender": "male"}]), "pat-1: SHALL at least contain a contact's details or a reference to an organization"),
+])
+def test_a_message_says_what_is_wrong_and_what_would_be_right(resource, text):
+    assert [i.text for i in validate(resource)] == [text]
 
 
 def test_all_issues_are_told_at_once():
