@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 _FILE = Path(__file__).with_name("r4.json.gz")
+_QUANTITIES = Path(__file__).with_name("quantities.json")
 
 
 class Element(NamedTuple):
@@ -174,7 +175,13 @@ def operations() -> dict[str, Operation]:
             for o in _all()["operations"]}
 
 
-def invariants(path: str) -> list[tuple[str, str, str, str]]:
-    """(key, severity, human, FHIRPath expression) of the invariants that stand at an element's path."""
+@lru_cache(1)
+def _quantities() -> dict:
+    return json.loads(_QUANTITIES.read_bytes())
+
+
+def invariants(path: str, type: str = "") -> list[tuple[str, str, str, str]]:
+    """(key, severity, human, FHIRPath expression) of the invariants that stand at an element's path, for a value of the type (of `value[x]`, say)."""
     root = path.partition(".")[0]
-    return [tuple(i) for i in _all()["types"].get(root, {}).get("invariants", {}).get(path, ())]
+    simple = _quantities()["invariants"] if type == "Quantity" and path in _quantities()["elements"] else ()
+    return [tuple(i) for i in (*_all()["types"].get(root, {}).get("invariants", {}).get(path, ()), *simple)]

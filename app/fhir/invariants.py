@@ -57,15 +57,21 @@ def _object(node: Node, more: tuple[Rule, ...], warnings: bool, issues: list[Iss
             for index, each in enumerate(item):
                 if each.__class__ is dict:
                     _child(each, type, node, key, index, rules, warnings, issues)
+        elif rules:  # a primitive
+            _child(item, type, node, key, None, rules, warnings, issues)
 
 
-def _child(value: dict, type: str, parent: Node, key: str, index: int | None, rules, warnings: bool, issues: list[Issue]) -> None:
+def _child(value, type: str, parent: Node, key: str, index: int | None, rules, warnings: bool, issues: list[Issue]) -> None:
     name = key.removeprefix("_")
     if type == "Resource":
         type = value.get("resourceType", type)
     else:
         name = definitions.elements(parent.type)[name].name
-    _object(Node(value, type, parent, key, name, index), rules, warnings, issues)
+    node = Node(value, type, parent, key, name, index)
+    if value.__class__ is dict:
+        return _object(node, rules, warnings, issues)
+    for rule in rules:
+        _judge(rule, node, issues)
 
 
 def _judge(rule: Rule, node: Node, issues: list[Issue]) -> None:
@@ -83,18 +89,19 @@ def _plan(type: str) -> Plan:
     rules = tuple(r for each in reversed(definitions.ancestors(type)) for r in _rules(each, type))
     children = {}
     for key, element in definitions.elements(type).items():
+        path = f"{type}.{element.name}{'[x]' * bool(element.choice)}"
+        own = _rules(path, element.type) if path != element.type else ()  # those of an anonymous part are its own
         if definitions.kind(element.type) == "primitive-type":
             children["_" + key] = ("Element", ())
-        else:
-            path = f"{type}.{element.name}{'[x]' * bool(element.choice)}"
-            children[key] = (element.type, _rules(path, element.type) if path != element.type else ())  # those of an anonymous part are its own
+        if definitions.kind(element.type) != "primitive-type" or own:
+            children[key] = (element.type, own)
     return Plan(rules, children)
 
 
 @lru_cache(None)
 def _rules(path: str, type: str) -> tuple[Rule, ...]:
     """The rules that stand at a path, for elements of a type."""
-    return tuple(_rule(*said, type) for said in definitions.invariants(path) if said[0] not in STRUCTURAL)
+    return tuple(_rule(*said, type) for said in definitions.invariants(path, type) if said[0] not in STRUCTURAL)
 
 
 def _rule(key: str, severity: str, human: str, text: str, type: str) -> Rule:

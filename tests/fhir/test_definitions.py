@@ -13,7 +13,9 @@ def test_the_committed_file_is_what_the_package_compiles_to():
     import gzip
 
     from scripts.compile_r4 import TARGET, compiled
+    from scripts import compile_quantities
     assert gzip.decompress(TARGET.read_bytes()) == gzip.decompress(compiled())
+    assert compile_quantities.TARGET.read_text() == compile_quantities.compiled()
 
 
 def test_there_are_145_types_with_an_address_and_parameters_has_none():
