@@ -3,8 +3,9 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from app.fhir.path.quantity import EXACT, Quantity, in_one_unit, worth
 from app.fhir.path.syntax import BadExpression
-from app.fhir.path.values import EXACT, Quantity, Temporal, base_unit, system
+from app.fhir.path.values import Temporal, system
 
 _NUMBERS = ("Integer", "Decimal")
 _MOMENTS = ("Date", "DateTime")
@@ -23,8 +24,8 @@ def order(left: tuple, right: tuple) -> int | None:
     if b == "Quantity" and a in _NUMBERS:
         return order(("Quantity", Quantity(Decimal(x), "1")), right)
     if a == b == "Quantity":
-        (dimension, x), (other, y) = base_unit(x), base_unit(y)
-        return (x > y) - (x < y) if dimension == other else None
+        (measure, x), (other, y) = worth(x), worth(y)
+        return (x > y) - (x < y) if measure == other else None
     raise BadExpression(f"{a} and {b} cannot be compared")
 
 
@@ -97,18 +98,13 @@ def alike(left, right) -> bool:
     if kind in _NUMBERS and other in _NUMBERS:
         return _rounded_same(Decimal(x), Decimal(y))
     if kind == other == "Quantity":
-        (dimension, x), (unit, y) = _loose_unit(x), _loose_unit(y)
-        return dimension == unit and _rounded_same(x, y)
+        values = in_one_unit(x, y)
+        return values is not None and _rounded_same(*values)
     if kind == other == "Boolean":
         return x == y
     if kind in _MOMENTS and other in _MOMENTS or kind == other == "Time":
         return _order_temporal(x, y) == 0
     return False
-
-
-def _loose_unit(quantity: Quantity):
-    """Equivalence, unlike equality, takes a calendar year for a UCUM `a` and a month for a `mo`."""
-    return base_unit(quantity._replace(unit={"a": "year", "mo": "month"}.get(quantity.unit, quantity.unit)))
 
 
 def _rounded_same(x: Decimal, y: Decimal) -> bool:
@@ -152,7 +148,7 @@ def key(node):
         return "", _frozen(node.value), _frozen(node.extra)
     kind, value = found
     if kind == "Quantity":
-        return kind, base_unit(value)
+        return kind, worth(value)
     if value.__class__ is Temporal:
         zoned = value.zone is not None and len(value.parts) > 4
         return kind == "Time", len(value.parts), zoned and value.minutes(), value.parts[5:] if zoned else value.parts

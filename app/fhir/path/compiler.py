@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+from app.fhir import definitions
 from app.fhir.path import fhir
 from app.fhir.path.compare import distinct
 from app.fhir.path.conversions import CONVERSIONS
@@ -13,12 +14,15 @@ from app.fhir.path.evaluation import BUDGET, Evaluation, single, truth
 from app.fhir.path.functions import FUNCTIONS, LOOPS
 from app.fhir.path.node import Node, boolean, constant, is_a, member
 from app.fhir.path.operators import LOGIC, OPERATORS, negated
+from app.fhir.path.precision import PRECISION
+from app.fhir.path.quantity import Quantity
 from app.fhir.path.syntax import BadExpression, Call, Chain, External, Index, Literal, Member, Path, Sign, Special, parse
 from app.fhir.path.text import MATHS, STRINGS
-from app.fhir.path.values import Quantity, temporal
+from app.fhir.path.values import temporal
 
-CALLS = {**FUNCTIONS, **STRINGS, **MATHS, **CONVERSIONS, **fhir.FHIR}
+CALLS = {**FUNCTIONS, **STRINGS, **MATHS, **CONVERSIONS, **PRECISION, **fhir.FHIR}
 TYPED = ("is", "as", "ofType")
+SYSTEM_TYPES = ("Boolean", "String", "Integer", "Decimal", "Date", "DateTime", "Time", "Quantity")
 
 
 class Expression:
@@ -34,7 +38,7 @@ class Expression:
 
         `env` holds variables by name (`%name`; nodes, lists of nodes or plain values) and what only the caller knows:
         `resolve(text) -> (type, resource or None) or None`, `memberOf(node, url)`, `conformsTo(node, url)`,
-        `subsumes(node, node)`, `now` (a dateTime's text), `trace(name, nodes)`. Raises BadExpression and TooCostly.
+        `subsumes(node, node)`, `slice(node, structure, name)`, `now` (a dateTime's text), `trace(name, nodes)`. Raises BadExpression and TooCostly.
         """
         node = resource if resource.__class__ is Node else Node(resource, type_name or resource["resourceType"])
         return self.run(Evaluation(node, env or {}, budget))
@@ -151,12 +155,21 @@ def _call(step: Call):
         raise BadExpression(f"{step.name}() takes {least if least == most else f'{least} to {most}'} arguments", step.position)
     if step.name == "where" and (wanted := _resolved_type(step.arguments[0])) is not None:
         return _where_resolved(wanted)
-    arguments = [_compile(argument) for argument in step.arguments]
+    if step.name == "sort":
+        arguments = [_sort_key(argument) for argument in step.arguments]
+    else:
+        arguments = [_compile(argument) for argument in step.arguments]
     if loop:
         return lambda run, nodes, focus: function(run, nodes, *arguments)
     if not arguments:
         return lambda run, nodes, focus: function(run, nodes)
     return lambda run, nodes, focus: function(run, nodes, *[argument(run, [run.this]) for argument in arguments])
+
+
+def _sort_key(tree) -> tuple:
+    """(key, descending): a minus before a key turns the order, whatever the key's type."""
+    descending = tree.__class__ is Sign and tree.minus
+    return _compile(tree.operand if descending else tree), descending
 
 
 def _typed_call(step: Call):
@@ -168,8 +181,15 @@ def _typed_call(step: Call):
 
 def _type_name(tree, position: int) -> str:
     if tree.__class__ is Path and tree.head is None and all(step.__class__ is Member for step in tree.steps):
-        return ".".join(step.name for step in tree.steps)
+        return _known_type(".".join(step.name for step in tree.steps), position)
     raise BadExpression("the name of a type is expected", position)
+
+
+def _known_type(name: str, position: int = -1) -> str:
+    space, dot, plain = name.rpartition(".")
+    if space == "System" or space in ("", "FHIR") and (definitions.kind(plain) or not space and plain in SYSTEM_TYPES):
+        return name
+    raise BadExpression(f"there is no type {name}", position)
 
 
 def _resolved_type(tree) -> str | None:
@@ -194,7 +214,7 @@ def _chain(tree: Chain):
     if operators == {"|"}:
         return _union(tree, [first, *(_compile(operand) for _, operand in tree.rest)])
     if operators <= {"is", "as"}:
-        return _typed_chain(first, [(fhir.typed(operator), wanted) for operator, wanted in tree.rest])
+        return _typed_chain(first, [(fhir.typed(operator), _known_type(wanted)) for operator, wanted in tree.rest])
     if operators <= LOGIC.keys():
         return _logic(first, [(operator, LOGIC[operator], _compile(operand)) for operator, operand in tree.rest])
     rest = [(OPERATORS[operator], _compile(operand)) for operator, operand in tree.rest]

@@ -4,10 +4,11 @@ from __future__ import annotations
 import re
 from decimal import Decimal
 
-from app.fhir.path.evaluation import Evaluation, one
+from app.fhir.path.evaluation import Evaluation, one, single
 from app.fhir.path.node import boolean, constant
+from app.fhir.path.quantity import Quantity, converted, decimal_text
 from app.fhir.path.syntax import CALENDAR
-from app.fhir.path.values import Quantity, Temporal, decimal_text, temporal
+from app.fhir.path.values import Temporal, temporal
 
 _TRUE, _FALSE = {"true", "t", "yes", "y", "1", "1.0"}, {"false", "f", "no", "n", "0", "0.0"}
 _INTEGER = re.compile(r"[+-]?\d{1,10}")
@@ -69,23 +70,32 @@ _CONVERT = {"Boolean": _boolean, "Integer": _integer, "Decimal": _decimal, "Stri
             **{wanted: _moment(wanted) for wanted in ("Date", "DateTime", "Time")}}
 
 
-def _to(wanted: str, convert):
-    def function(run: Evaluation, nodes: list, unit: list = ()) -> list:
+def _in(convert):
+    """The conversion, and of a quantity that to the unit that is asked for, perhaps."""
+    def value(found: tuple, unit: tuple[list, ...]):
+        result = convert(*found)
+        wanted = single(unit[0], "String") if unit else None
+        return result if not unit or result is None else converted(result, wanted) if wanted else None
+    return value
+
+
+def _to(wanted: str, value):
+    def function(run: Evaluation, nodes: list, *unit: list) -> list:
         found = one(nodes)
-        value = None if found is None else convert(*found)
-        return [] if value is None else [constant(wanted, value)]
+        result = None if found is None else value(found, unit)
+        return [] if result is None else [constant(wanted, result)]
     return function
 
 
-def _converts(convert):
-    def function(run: Evaluation, nodes: list, unit: list = ()) -> list:
+def _converts(value):
+    def function(run: Evaluation, nodes: list, *unit: list) -> list:
         found = one(nodes)
-        return [] if found is None else boolean(convert(*found) is not None)
+        return [] if found is None else boolean(value(found, unit) is not None)
     return function
 
 
 CONVERSIONS = {}
 for _wanted, _convert in _CONVERT.items():
     _most = 1 if _wanted == "Quantity" else 0
-    CONVERSIONS[f"to{_wanted}"] = (0, _most, _to(_wanted, _convert))
-    CONVERSIONS[f"convertsTo{_wanted}"] = (0, _most, _converts(_convert))
+    CONVERSIONS[f"to{_wanted}"] = (0, _most, _to(_wanted, _in(_convert)))
+    CONVERSIONS[f"convertsTo{_wanted}"] = (0, _most, _converts(_in(_convert)))

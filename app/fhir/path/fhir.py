@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from app.fhir import narrative, reference
 from app.fhir.path.evaluation import Evaluation, single
-from app.fhir.path.node import Node, boolean, constant, is_a, member
+from app.fhir.path.node import Node, boolean, constant, is_a, member, properties
 from app.fhir.path.syntax import BadExpression
 from app.fhir.path.values import KINDS
 
@@ -133,10 +133,35 @@ def typed(name: str):
     return keep
 
 
-def _same(run: Evaluation, nodes: list, *arguments: list) -> list:
+def _check_modifiers(run: Evaluation, nodes: list, *known: list) -> list:
+    """Its input, if that has no modifier extension but those named. Errors: BadExpression."""
+    urls = {single(url, "String") for url in known}
+    for extension in member(nodes, "modifierExtension"):
+        if extension.value.__class__ is not dict or extension.value.get("url") not in urls:
+            raise BadExpression(f"{extension.path} is a modifier that is not known here")
     return nodes
 
 
+def _slice(run: Evaluation, nodes: list, structure: list, name: list) -> list:
+    """The nodes that are in a profile's slice; `env['slice'](node, structure, name)` -> True or False."""
+    answer = run.env.get("slice")
+    if answer is None:
+        raise BadExpression("slice() cannot be answered here")
+    url, wanted = single(structure, "String"), single(name, "String")
+    return [node for node in nodes if answer(node, url, wanted)] if url and wanted else []
+
+
+def _element_definition(run: Evaluation, nodes: list) -> list:
+    """What the base definitions say of an element: path, cardinality, type."""
+    out = []
+    for node in nodes:
+        if node.parent is not None and (element := properties(node.parent.type).get(node.key)) is not None:
+            definition = {"path": f"{node.parent.type}.{element.name}", "min": element.min, "max": "*" if element.max < 0 else str(element.max), "type": [{"code": element.type}]}
+            out.append(Node(definition, "ElementDefinition"))
+    return out
+
+
 FHIR = {"extension": (1, 1, _extension), "hasExtension": (1, 1, _has_extension), "hasValue": (0, 0, _has_value), "getValue": (0, 0, _get_value),
-        "resolve": (0, 0, resolve), "htmlChecks": (0, 0, _html_checks), "checkModifiers": (0, 100, _same),
+        "resolve": (0, 0, resolve), "htmlChecks": (0, 0, _html_checks), "checkModifiers": (0, 100, _check_modifiers),
+        "slice": (2, 2, _slice), "elementDefinition": (0, 0, _element_definition),
         **{name: (1, 1, _asked(name)) for name in ("memberOf", "conformsTo", "subsumes", "subsumedBy")}}

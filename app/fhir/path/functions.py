@@ -1,12 +1,15 @@
 """FHIRPath's functions on collections: existence, filtering, subsets, combining, tree, utility. http://hl7.org/fhirpath/N1/#functions
 
-LOOPS take their arguments as expressions (run once an item), FUNCTIONS as collections that are already evaluated.
+LOOPS take their arguments as expressions (run once an item; sort's with its direction), FUNCTIONS as collections that are already evaluated.
 A row: name -> (fewest arguments, most arguments, function).
 """
 from __future__ import annotations
 
-from app.fhir.path.compare import distinct, key, keys
-from app.fhir.path.evaluation import Evaluation, single, truth
+from functools import cmp_to_key
+
+from app.fhir import definitions
+from app.fhir.path.compare import distinct, key, keys, order
+from app.fhir.path.evaluation import Evaluation, one, single, truth
 from app.fhir.path.node import Node, boolean, children, constant
 from app.fhir.path.syntax import BadExpression
 from app.fhir.path.values import temporal
@@ -48,9 +51,32 @@ def _all(run: Evaluation, nodes: list, criteria) -> list:
 
 
 def _iif(run: Evaluation, nodes: list, condition, then, otherwise=None) -> list:
-    if truth(condition(run, nodes)):
-        return then(run, nodes)
-    return otherwise(run, nodes) if otherwise else []
+    """Only what is chosen is run, with one item as `$this`; with several (an invariant of CareTeam has them) `$this` stays what it is."""
+    outer = run.this
+    if len(nodes) == 1:
+        run.this = nodes[0]
+    try:
+        if truth(condition(run, nodes)):
+            return then(run, nodes)
+        return otherwise(run, nodes) if otherwise else []
+    finally:
+        run.this = outer
+
+
+def _sort(run: Evaluation, nodes: list, *keys: tuple) -> list:
+    """By each key in turn, `(key, descending)`, or by the items themselves. What has no key comes last, or first where descending."""
+    keys = keys or ((lambda run, focus: focus, False),)
+    columns = [([one(found) for _, found in run.each(nodes, key)], descending) for key, descending in keys]
+
+    def compare(i: int, j: int) -> int:
+        run.spend(1)
+        for values, descending in columns:
+            a, b = values[i], values[j]
+            found = (a is None) - (b is None) if a is None or b is None else order(a, b) or 0
+            if found:
+                return -found if descending else found
+        return 0
+    return [nodes[i] for i in sorted(range(len(nodes)), key=cmp_to_key(compare))]
 
 
 def _aggregate(run: Evaluation, nodes: list, aggregator, initial=None) -> list:
@@ -72,7 +98,7 @@ def _trace(run: Evaluation, nodes: list, name, projection=None) -> list:
 
 
 LOOPS = {"where": (1, 1, _where), "select": (1, 1, _select), "repeat": (1, 1, _repeat), "exists": (0, 1, _exists), "all": (1, 1, _all),
-         "iif": (2, 3, _iif), "aggregate": (1, 2, _aggregate), "trace": (1, 2, _trace)}
+         "iif": (2, 3, _iif), "sort": (0, 10, _sort), "aggregate": (1, 2, _aggregate), "trace": (1, 2, _trace)}
 
 
 def _empty(run: Evaluation, nodes: list) -> list:
@@ -199,8 +225,15 @@ def _descendants(run: Evaluation, nodes: list) -> list:
 
 
 def _type(run: Evaluation, nodes: list) -> list:
-    """The type as `Namespace.Name`."""
-    return [constant("String", node.type if node.type.startswith("System.") else f"FHIR.{node.type}") for node in nodes]
+    """What is told of a type: its namespace, name and base type (a ClassInfo's elements are not listed)."""
+    return [constant("TypeInfo", _type_info(node.type)) for node in nodes]
+
+
+def _type_info(type: str) -> dict:
+    if type.startswith("System."):
+        return {"namespace": "System", "name": type[7:], "baseType": "System.Any"}
+    above = definitions.ancestors(type)[1:2]
+    return {"namespace": "FHIR", "name": type, "baseType": f"FHIR.{above[0]}" if above else "System.Any"}
 
 
 def _moment(kind: str):

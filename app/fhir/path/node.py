@@ -64,7 +64,7 @@ def boolean(value: bool | None) -> list[Node]:
     return [] if value is None else TRUE if value else FALSE
 
 
-_FIELDS: dict = {}
+_FIELDS: dict = {("System.TypeInfo", name): {name: "System.String"} for name in ("namespace", "name", "baseType")}
 
 
 def fields(type: str, name: str) -> dict:

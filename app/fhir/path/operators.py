@@ -3,11 +3,14 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from app.fhir.path import quantity
 from app.fhir.path.compare import all_alike, all_same, key, keys, order
 from app.fhir.path.evaluation import LONGEST_STRING, Evaluation, one
 from app.fhir.path.node import Node, boolean, constant
+from app.fhir.path.quantity import EXACT, Quantity
+from app.fhir.path.shift import shift
 from app.fhir.path.syntax import BadExpression
-from app.fhir.path.values import EXACT, Quantity, Temporal, base_unit, shift
+from app.fhir.path.values import Temporal
 
 _LIMIT = 2 ** 31
 
@@ -131,15 +134,11 @@ def _moved(a, b, sign: int) -> list:
 def _sum(a, b, sign: int, operator: str) -> list:
     if not a[0] == b[0] == "Quantity":
         _refuse(operator, a, b)
-    if a[1].unit == b[1].unit:
-        return _quantity(EXACT.add(a[1].value, b[1].value * sign), a[1].unit)
-    (dimension, x), (other, y) = base_unit(a[1]), base_unit(b[1])
-    factor = base_unit(Quantity(Decimal(1), a[1].unit))[1]
-    return _quantity(EXACT.divide(EXACT.add(x, y * sign), factor), a[1].unit) if dimension == other else []
+    return _quantity(quantity.add(a[1], b[1], sign))
 
 
-def _quantity(value: Decimal, unit: str) -> list:
-    return [constant("Quantity", Quantity(value, unit))] if value.is_finite() else []
+def _quantity(found: Quantity | None) -> list:
+    return [constant("Quantity", found)] if found is not None and found.value.is_finite() else []
 
 
 def _multiply(run: Evaluation, a, b) -> list:
@@ -147,10 +146,7 @@ def _multiply(run: Evaluation, a, b) -> list:
         return number(a[1] * b[1])
     if _numbers(a, b):
         return number(EXACT.multiply(Decimal(a[1]), Decimal(b[1])))
-    x, y = _amount(a, "*", b), _amount(b, "*", a)
-    if "1" not in (x.unit, y.unit):
-        return _quantity(EXACT.multiply(x.value, y.value), f"{x.unit}.{y.unit}")
-    return _quantity(EXACT.multiply(x.value, y.value), y.unit if x.unit == "1" else x.unit)
+    return _quantity(quantity.multiply(_amount(a, "*", b), _amount(b, "*", a)))
 
 
 def _amount(a, operator: str, b) -> Quantity:
@@ -162,11 +158,7 @@ def _amount(a, operator: str, b) -> Quantity:
 def _divide(run: Evaluation, a, b) -> list:
     if _numbers(a, b):
         return number(EXACT.divide(Decimal(a[1]), Decimal(b[1]))) if b[1] else []
-    x, y = _amount(a, "/", b), _amount(b, "/", a)
-    if not y.value:
-        return []
-    unit = "1" if x.unit == y.unit else x.unit if y.unit == "1" else f"{x.unit}/{y.unit}"
-    return _quantity(EXACT.divide(x.value, y.value), unit)
+    return _quantity(quantity.divide(_amount(a, "/", b), _amount(b, "/", a)))
 
 
 def _div(run: Evaluation, a, b) -> list:
@@ -193,7 +185,7 @@ def negated(nodes: list) -> list:
         return []
     kind, value = found
     if kind == "Quantity":
-        return _quantity(-value.value, value.unit)
+        return _quantity(value._replace(value=-value.value))
     if kind not in ("Integer", "Decimal"):
         raise BadExpression(f"-{kind} is not defined")
     return number(-value if value.__class__ is int else EXACT.minus(value))

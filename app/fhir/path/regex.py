@@ -30,7 +30,9 @@ def search(run: Evaluation, pattern: str, text: str) -> bool:
 
 
 def replace(run: Evaluation, text: str, pattern: str, substitution: str) -> str:
-    """The text with each match replaced; `$1` in the substitution stands for a group."""
+    """The text with each match replaced; `$1` in the substitution stands for a group. No pattern matches nothing."""
+    if not pattern:
+        return text
     compiled = _compiled(pattern)
     if compiled is None or len(text) > LONGEST_TEXT:
         raise BadExpression(f"replacing {pattern!r} takes too much work here")

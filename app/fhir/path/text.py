@@ -4,14 +4,17 @@ from __future__ import annotations
 import base64
 import binascii
 import decimal
+import html
+import json
+import re
 from decimal import Decimal
 
 from app.fhir.path import regex
 from app.fhir.path.evaluation import LONGEST_STRING, Evaluation, one, single
 from app.fhir.path.node import Node, boolean, constant
 from app.fhir.path.operators import number
+from app.fhir.path.quantity import EXACT, Quantity
 from app.fhir.path.syntax import BadExpression
-from app.fhir.path.values import EXACT, Quantity
 
 
 def _strings(compute):
@@ -72,6 +75,20 @@ def _decode(run: Evaluation, text: str, format: str) -> str | None:
         return base64.b64decode(text, altchars=b"-_" if format == "urlbase64" else None, validate=True).decode() if format in ("base64", "urlbase64") else None
     except (ValueError, binascii.Error):
         return None
+
+
+_JSON_ESCAPE = re.compile(r"(?:\\u[0-9A-Fa-f]{4})+|\\.?", re.DOTALL)
+_ESCAPES = {"html": (html.escape, html.unescape),
+            "json": (lambda text: json.dumps(text, ensure_ascii=False)[1:-1], lambda text: _JSON_ESCAPE.sub(lambda found: json.loads(f'"{found[0]}"'), text))}
+
+
+def _escaping(direction: int):
+    def apply(run: Evaluation, text: str, target: str) -> str | None:
+        try:
+            return _ESCAPES[target][direction](text) if target in _ESCAPES else None
+        except ValueError:
+            return None
+    return apply
 
 
 def _rounded(rounding: str):
@@ -141,6 +158,7 @@ STRINGS = {
     "replaceMatches": (2, 2, _strings(regex.replace)),
     "trim": (0, 0, _strings(lambda run, text: text.strip())), "split": (1, 1, _strings(lambda run, text, separator: text.split(separator) if separator else list(text))),
     "join": (0, 1, _join), "encode": (1, 1, _strings(_encode)), "decode": (1, 1, _strings(_decode)),
+    "escape": (1, 1, _strings(_escaping(0))), "unescape": (1, 1, _strings(_escaping(1))),
 }
 
 MATHS = {

@@ -6,16 +6,11 @@ Temporal, Quantity a Quantity.
 from __future__ import annotations
 
 import calendar
-import decimal
 import re
 from datetime import date
 from decimal import Decimal
-from typing import NamedTuple
 
-from app.fhir.path.syntax import BadExpression
-
-EXACT = decimal.Context(prec=40, Emax=9999, Emin=-9999, traps=[])
-UCUM = "http://unitsofmeasure.org"
+from app.fhir.path.quantity import KEYWORDS, Quantity
 
 KINDS = {"boolean": "Boolean", "decimal": "Decimal", "date": "Date", "dateTime": "DateTime", "instant": "DateTime", "time": "Time",
          **dict.fromkeys(("string", "uri", "url", "canonical", "code", "oid", "id", "uuid", "markdown", "base64Binary", "xhtml"), "String"),
@@ -56,15 +51,6 @@ def _two(part) -> str:
         whole, dot, rest = format(part, "f").partition(".")
         return f"{whole:0>2}{dot}{rest}"
     return f"{part:02}"
-
-
-class Quantity(NamedTuple):
-    value: Decimal
-    unit: str
-
-    def __str__(self) -> str:
-        unit = self.unit if self.unit.removesuffix("s") in CALENDAR_UNITS else f"'{self.unit}'"
-        return f"{decimal_text(self.value)} {unit}"
 
 
 def temporal(kind: str, text) -> Temporal | None:
@@ -123,91 +109,4 @@ def _quantity(value):
     number, unit = value.get("value"), value.get("code") or value.get("unit") or value.get("currency") or "1"
     if not isinstance(number, (int, Decimal)) or isinstance(number, bool) or not isinstance(unit, str):
         return None
-    return "Quantity", Quantity(Decimal(number) if isinstance(number, int) else number, unit)
-
-
-# Units that can be compared without a terminology: unit -> (dimension, factor).
-CALENDAR_UNITS = {"year": "year", "month": "month", "week": "wk", "day": "d", "hour": "h", "minute": "min", "second": "s", "millisecond": "ms"}
-_FACTORS = {unit: (dimension, Decimal(factor)) for dimension, factors in {
-    "time": {"wk": 604800, "d": 86400, "h": 3600, "min": 60, "s": 1, "ms": "0.001"}, "months": {"month": 1, "year": 12},
-    "mass": {"kg": 1000, "g": 1, "mg": "0.001", "ug": "0.000001", "ng": "0.000000001"},
-    "length": {"km": 1000, "m": 1, "cm": "0.01", "mm": "0.001"},
-    "volume": {"L": 1, "l": 1, "dL": "0.1", "dl": "0.1", "mL": "0.001", "ml": "0.001", "uL": "0.000001"}}.items() for unit, factor in factors.items()}
-
-
-def base_unit(quantity: Quantity) -> tuple[str, Decimal]:
-    """(what is comparable, value in its base unit)."""
-    unit = CALENDAR_UNITS.get(quantity.unit.removesuffix("s"), quantity.unit) if len(quantity.unit) > 2 else quantity.unit
-    if unit in _FACTORS:
-        dimension, factor = _FACTORS[unit]
-        return dimension, EXACT.multiply(quantity.value, factor)
-    return unit or "1", quantity.value
-
-
-def decimal_text(number) -> str:
-    """A number in plain digits, never in powers of ten; BadExpression where that would be absurdly long."""
-    if isinstance(number, int):
-        return str(number)
-    if not number.is_finite() or abs(number.adjusted()) > 400:
-        raise BadExpression("a number beyond 400 digits")
-    return format(Decimal(number), "f")
-
-
-def shift(when: Temporal, quantity: Quantity, sign: int) -> Temporal | None:
-    """A date or time moved by a calendar quantity; None where it leaves the calendar. A finer unit than the date's counts in whole coarser ones."""
-    unit = CALENDAR_UNITS.get(quantity.unit.removesuffix("s"), quantity.unit) if len(quantity.unit) > 2 else quantity.unit
-    amount = quantity.value * sign
-    if unit not in CALENDAR_UNITS.values() or abs(amount.adjusted()) > 14:
-        raise BadExpression(f"{quantity} cannot be added to a date or time")
-    if when.kind == "Time":
-        return None if unit in ("year", "month", "wk", "d") else _shift_time(when, amount, unit)
-    if unit in ("year", "month"):
-        return _shift_months(when, int(amount) * (12 if unit == "year" else 1))
-    seconds = EXACT.multiply(amount, _FACTORS[unit][1])
-    precision = len(when.parts)
-    if precision < 3:
-        months = int(seconds / 86400 / 30) if precision == 2 else int(seconds / 86400 / 365) * 12
-        return _shift_months(when, months)
-    return _shift_seconds(when, seconds)
-
-
-def _shift_months(when: Temporal, months: int) -> Temporal | None:
-    year, month = when.parts[0], when.parts[1] if len(when.parts) > 1 else 1
-    if len(when.parts) == 1:
-        months = int(months / 12) * 12
-    total = year * 12 + month - 1 + months
-    year, month = divmod(total, 12)
-    if not 1 <= year <= 9999:
-        return None
-    parts = [year, month + 1, *when.parts[2:]][:len(when.parts)]
-    if len(parts) > 2:
-        parts[2] = min(parts[2], calendar.monthrange(year, month + 1)[1])
-    return Temporal(when.kind, tuple(parts), when.zone)
-
-
-def _shift_seconds(when: Temporal, seconds: Decimal) -> Temporal | None:
-    parts = when.parts
-    unit = {3: 86400, 4: 3600, 5: 60}.get(len(parts))
-    if unit:
-        seconds = Decimal(int(seconds / unit) * unit)
-    padded = (*parts[3:], 0, 0, 0)[:3]
-    total = date(*parts[:3]).toordinal() * 86400 + padded[0] * 3600 + padded[1] * 60 + padded[2] + seconds
-    days, rest = divmod(total, 86400)
-    if not 1 <= days <= date.max.toordinal():
-        return None
-    day = date.fromordinal(int(days))
-    return Temporal(when.kind, (day.year, day.month, day.day, *_clock(rest))[:len(parts)], when.zone)
-
-
-def _clock(seconds) -> tuple:
-    return int(seconds // 3600), int(seconds % 3600 // 60), Decimal(seconds % 60)
-
-
-def _shift_time(when: Temporal, amount: Decimal, unit: str) -> Temporal:
-    seconds = EXACT.multiply(amount, _FACTORS[unit][1])
-    step = {1: 3600, 2: 60}.get(len(when.parts))
-    if step:
-        seconds = Decimal(int(seconds / step) * step)
-    padded = (*when.parts, 0, 0)[:3]
-    total = (padded[0] * 3600 + padded[1] * 60 + padded[2] + seconds) % 86400  # of a Decimal, it has the dividend's sign
-    return Temporal("Time", _clock(total + 86400 if total < 0 else total)[:len(when.parts)])
+    return "Quantity", Quantity(Decimal(number) if isinstance(number, int) else number, KEYWORDS.get(unit, unit))
