@@ -5,7 +5,7 @@ from datetime import date, timedelta
 from random import Random
 
 from app.demo import names
-from app.demo.registry import BASE, coded, ref
+from app.demo.registry import BASE, claims, coded, ref
 
 PLATEAU = ("plateau", "township", "tibetan")
 
@@ -24,7 +24,7 @@ def patient(chance: Random, member: dict, case: dict, number: int, day: date, re
                            "system": "urn:oid:2.16.156.10011.1.3", "value": names.card(chance, member["region"], born, sex)})
     province, district, postal = regions[member["region"]]
     made = {
-        "resourceType": "Patient", "id": f"{member['id']}-patient-{number}",
+        "resourceType": "Patient", "id": f"{member['id']}-patient-{number}", **claims("alliance-patient"),
         "extension": [{"url": f"{BASE}/StructureDefinition/ethnic-group", "valueString": nation}], "identifier": identifier, "active": True,
         "name": [_name(name, sex, own)], "telecom": [{"system": "phone", "value": names.phone(chance), "use": "mobile" if own else "home"}],
         "gender": sex, "birthDate": born.isoformat(),

@@ -33,6 +33,11 @@ def coded(system: str, code: str, display: str) -> dict:
     return {"coding": [{"system": system if ":" in system else f"{BASE}/CodeSystem/{system}", "code": code, "display": display}], "text": display}
 
 
+def claims(profile: str) -> dict:
+    """The meta of a resource that is as a profile says; a name without a scheme is one of ours."""
+    return {"meta": {"profile": [profile if ":" in profile else f"{BASE}/StructureDefinition/{profile}"]}}
+
+
 def registry(held: dict, chance: Random) -> Iterator[tuple[str, dict]]:
     """(id of the organisation that writes it, resource) of all that the registry holds, organisations first."""
     for number, member in enumerate(held["members"], 1):

@@ -10,7 +10,7 @@ from datetime import date, datetime, timedelta, timezone
 from random import Random
 
 from app.demo.people import mother, patient
-from app.demo.registry import BASE, coded, images, ref
+from app.demo.registry import BASE, claims, coded, images, ref
 from app.fhir.json import Number
 
 ZONE = timezone(timedelta(hours=8))
@@ -20,6 +20,8 @@ STATES = ("completed", "requested", "accepted", "completed", "in-progress", "rej
 ICD, LOINC, SNOMED = "http://hl7.org/fhir/sid/icd-10", "http://loinc.org", "http://snomed.info/sct"
 GBT15657 = f"{BASE}/CodeSystem/gbt15657-2021"
 DICOM = "http://dicom.nema.org/resources/ontology/DCM"
+SIGNS = {"heart-rate": "heartrate", "temperature": "bodytemp", "saturation": "oxygensat", "blood-pressure": "bp"}
+"""R4's profiles of the vital signs, by kind of finding."""
 SOP = {"CT": "1.2.840.10008.5.1.4.1.1.2", "MR": "1.2.840.10008.5.1.4.1.1.4", "MG": "1.2.840.10008.5.1.4.1.1.1.2", "DX": "1.2.840.10008.5.1.4.1.1.1.1",
        "US": "1.2.840.10008.5.1.4.1.1.6.1"}
 
@@ -87,7 +89,7 @@ class Story:
         classes = {"AMB": "ambulatory", "IMP": "inpatient encounter", "VR": "virtual"}
         stay = timedelta(hours=5) if owner is self.home else timedelta(days=5) if kind == "IMP" else timedelta(minutes=40)
         encounter = {
-            "resourceType": "Encounter", "id": self.id(owner, f"encounter-{name}"), "status": "finished" if over else "in-progress",
+            "resourceType": "Encounter", "id": self.id(owner, f"encounter-{name}"), **claims("alliance-encounter"), "status": "finished" if over else "in-progress",
             "class": {"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": kind, "display": classes[kind]},
             "serviceType": coded("rc023-department", *self.case["department"]), "subject": self.subject,
             "participant": [{"individual": self.doctor(owner)}], "period": {"start": at(start)} | ({"end": at(start + stay)} if over else {}),
@@ -122,17 +124,19 @@ class Story:
         chance, case = self.chance, self.case
         small = case["age"][1] < 14
         high = case.get("pressure") == "high"
-        self.observe("heart-rate", name, encounter, when, "vital-signs", ("8867-4", "心率"), quantity(chance.randint(96, 150) if small else chance.randint(58, 98), "次/min", "/min"))
+        self.observe("heart-rate", name, encounter, when, "vital-signs", coded(LOINC, "8867-4", "心率"), quantity(chance.randint(96, 150) if small else chance.randint(58, 98), "次/min", "/min"))
         low, top = case.get("temperature", [36.1, 37.2])
-        self.observe("temperature", name, encounter, when, "vital-signs", ("8310-5", "体温"), quantity(f"{chance.uniform(low, top):.1f}", "℃", "Cel"))
+        self.observe("temperature", name, encounter, when, "vital-signs", coded(LOINC, "8310-5", "体温"), quantity(f"{chance.uniform(low, top):.1f}", "℃", "Cel"))
         low, top = case.get("saturation", [94, 99])
-        self.observe("saturation", name, encounter, when, "vital-signs", ("59408-5", "血氧饱和度"), quantity(chance.randint(low, top), "%", "%"))
+        pulse = coded(LOINC, "2708-6", "血氧饱和度")  # the profile's code, and how it was measured
+        pulse["coding"].append({"system": LOINC, "code": "59408-5", "display": "脉搏血氧饱和度"})
+        self.observe("saturation", name, encounter, when, "vital-signs", pulse, quantity(chance.randint(low, top), "%", "%"))
         if not small:
             systolic = chance.randint(142, 178) if high else chance.randint(104, 138)
             parts = [("8480-6", "收缩压", systolic), ("8462-4", "舒张压", systolic - chance.randint(38, 62))]
             components = [{"code": coded(LOINC, code, text), "valueQuantity": quantity(value, "mmHg", "mm[Hg]")} for code, text, value in parts]
-            self.observe("blood-pressure", name, encounter, when, "vital-signs", ("85354-9", "血压"), None, components)
-        results = [self.observe(f"lab-{code}", name, encounter, when + timedelta(hours=1), "laboratory", (code, text), quantity(f"{chance.uniform(low, top):.{digits}f}", unit, unit))
+            self.observe("blood-pressure", name, encounter, when, "vital-signs", coded(LOINC, "85354-9", "血压"), None, components)
+        results = [self.observe(f"lab-{code}", name, encounter, when + timedelta(hours=1), "laboratory", coded(LOINC, code, text), quantity(f"{chance.uniform(low, top):.{digits}f}", unit, unit))
                    for code, text, unit, low, top, digits in case["labs"]]
         if results:
             self.add(self.home, {"resourceType": "DiagnosticReport", "id": self.id(self.home, f"laboratory-{name}"), "status": "final",
@@ -140,18 +144,18 @@ class Story:
                                  "subject": self.subject, "encounter": encounter, "effectiveDateTime": at(when + timedelta(hours=1)), "issued": instant(when + timedelta(hours=2)),
                                  "performer": [ref("Organization", self.home["id"])], "result": results})
 
-    def observe(self, kind: str, name: str, encounter: dict, when: datetime, category: str, code: tuple[str, str], value: dict | None, components: list[dict] | None = None) -> dict:
+    def observe(self, kind: str, name: str, encounter: dict, when: datetime, category: str, code: dict, value: dict | None, components: list[dict] | None = None) -> dict:
         return self.add(self.home, {
-            "resourceType": "Observation", "id": self.id(self.home, f"{kind}-{name}"), "status": "final",
+            "resourceType": "Observation", "id": self.id(self.home, f"{kind}-{name}"), **(claims(f"http://hl7.org/fhir/StructureDefinition/{SIGNS[kind]}") if kind in SIGNS else {}), "status": "final",
             "category": [coded("http://terminology.hl7.org/CodeSystem/observation-category", category, category.replace("-", " ").title())],
-            "code": coded(LOINC, *code), "subject": self.subject, "encounter": encounter, "effectiveDateTime": at(when), "issued": instant(when + timedelta(minutes=5)),
+            "code": code, "subject": self.subject, "encounter": encounter, "effectiveDateTime": at(when), "issued": instant(when + timedelta(minutes=5)),
             "performer": [self.doctor(self.home, 4 if category == "vital-signs" else 3)], **({"valueQuantity": value} if value else {"component": components})})
 
     def imaging(self, encounter: dict, condition: dict) -> dict:
         """The order, the study and its report; gives the report."""
         about, home, when = self.case["imaging"], self.home, self.start + timedelta(hours=2)
         code = {**coded(LOINC, *about["code"]), "text": about["text"]}
-        order = self.add(home, {"resourceType": "ServiceRequest", "id": self.id(home, "imaging-order"), "status": "completed", "intent": "order",
+        order = self.add(home, {"resourceType": "ServiceRequest", "id": self.id(home, "imaging-order"), **claims("alliance-service-request"), "status": "completed", "intent": "order",
                                 "category": [coded(SNOMED, "363679005", "Imaging")], "code": code, "subject": self.subject, "encounter": encounter,
                                 "authoredOn": at(self.start + timedelta(minutes=30)), "requester": self.doctor(home), "performer": [ref("Organization", home["id"])],
                                 "reasonReference": [condition]})
@@ -169,7 +173,7 @@ class Story:
                    "instance": [{"uid": self.uid(), "sopClass": sop, "number": each} for each in (1, 2)]} for number in (1, 2)]
         endpoint = {"endpoint": [ref("Endpoint", f"{self.home['id']}-endpoint-dicom-wado-rs")]} if images(self.home) else {}
         accession = coded("http://terminology.hl7.org/CodeSystem/v2-0203", "ACSN", "Accession ID")
-        return {"resourceType": "ImagingStudy", "id": self.id(self.home, "study"),
+        return {"resourceType": "ImagingStudy", "id": self.id(self.home, "study"), **claims("alliance-imaging-study"),
                 "identifier": [{"system": "urn:dicom:uid", "value": f"urn:oid:{self.uid()}"},
                                {"type": accession, "system": f"{BASE}/sid/{self.home['id']}/accession", "value": f"A{self.number:06d}"}],
                 "status": "available", "modality": [modality], "subject": self.subject, "encounter": encounter, "started": at(when), "basedOn": [order], **endpoint,
@@ -183,7 +187,7 @@ class Story:
         about, home, there = self.case["referral"], self.home, self.specialist
         state, asked = STATES[self.step // self.case.get("every", 1) % len(STATES)], self.start + timedelta(hours=4)
         request = self.add(home, {
-            "resourceType": "ServiceRequest", "id": self.id(home, "referral"), "identifier": [self.ticket(home)],
+            "resourceType": "ServiceRequest", "id": self.id(home, "referral"), **claims("alliance-referral"), "identifier": [self.ticket(home)],
             "status": {"completed": "completed", "rejected": "revoked"}.get(state, "active"), "intent": "order", "category": [coded(SNOMED, "3457005", "Patient referral")],
             "priority": about.get("priority", "routine"), "code": coded("rc023-department", *about["service"]), "subject": self.subject, "encounter": encounter,
             "authoredOn": at(asked), "requester": self.doctor(home), "performer": [ref("Organization", there["id"])], "reasonCode": [{"text": about["reason"]}],
@@ -210,7 +214,7 @@ class Story:
     def back(self, reason: str, when: datetime) -> None:
         """The way down: the receiver asks the home for what follows."""
         home, there = self.home, self.specialist
-        request = self.add(there, {"resourceType": "ServiceRequest", "id": self.id(there, "return"), "identifier": [self.ticket(there)], "status": "active", "intent": "order",
+        request = self.add(there, {"resourceType": "ServiceRequest", "id": self.id(there, "return"), **claims("alliance-referral"), "identifier": [self.ticket(there)], "status": "active", "intent": "order",
                                    "category": [coded(SNOMED, "3457005", "Patient referral")], "subject": self.subject, "authoredOn": at(when),
                                    "requester": self.doctor(there), "performer": [ref("Organization", home["id"])], "reasonCode": [{"text": reason}]})
         self.add(there, self.task("return-task", there, home, request, "requested", when, when, None))

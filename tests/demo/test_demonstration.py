@@ -47,6 +47,14 @@ def test_every_resource_of_the_alliance_is_valid_r4(built):
     assert issues == []
 
 
+def test_the_core_types_and_the_vital_signs_claim_their_profiles(built):
+    for one in (r for listed in built.values() for r in listed):
+        if one["resourceType"] in ("Patient", "Encounter", "ServiceRequest", "ImagingStudy"):
+            assert one["meta"]["profile"][0].startswith("https://yilian.example/fhir/StructureDefinition/alliance-"), one["id"]
+        elif one["resourceType"] == "Observation" and one["category"][0]["coding"][0]["code"] == "vital-signs":
+            assert one["meta"]["profile"][0].startswith("http://hl7.org/fhir/StructureDefinition/"), one["id"]
+
+
 def test_it_is_built_from_the_places_of_the_seeds(built):
     networks = [r for listed in built.values() for r in listed if r["resourceType"] == "OrganizationAffiliation"]
     assert len({a["network"][0]["reference"] for a in networks}) == 10  # four area alliances, the specialised one, cancer, paediatrics, three of Qinghai
