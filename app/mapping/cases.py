@@ -11,7 +11,7 @@ from app.fhir import path as fhirpath
 from app.fhir import validate
 from app.mapping.document import Map, Mistake, load
 from app.mapping.identity import Ids
-from app.mapping.readers import READERS
+from app.mapping.readers import reader
 from app.mapping.reject import Reject
 from app.mapping.rules import Made, Mapping, Row, compile
 
@@ -38,10 +38,13 @@ def differences(case: Path) -> list[str]:
 def _run(mapping: Mapping, source: Path) -> tuple[dict[int, list[Made]], list[tuple[str, str, str]]]:
     """Resources by row, and (row, code, column) of each reject."""
     ids, made, rejects = Ids(SECRET, mapping.site.prefix), {}, []
-    for record in READERS[mapping.source.kind](source, mapping).records():
+    for record in reader(source, mapping).records():
         try:
             if record.reject:
                 raise record.reject
+            if record.skip:
+                made[record.row] = []
+                continue
             row = Row(record.values, ids)
             made[record.row] = [] if mapping.skip(row) else mapping.apply(row)
         except Reject as reject:

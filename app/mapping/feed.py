@@ -20,7 +20,7 @@ from app.mapping import report
 from app.mapping.identity import Ids, new_secret
 from app.mapping.ledger import Ledger, Rejected, Unmapped
 from app.mapping.merge import Source, State, decide, stored, written
-from app.mapping.readers import READERS
+from app.mapping.readers import reader
 from app.mapping.reject import Reject
 from app.mapping.report import Import
 from app.mapping.rules import Made, Mapping, Row, Site
@@ -66,7 +66,7 @@ async def run(world: World, mapping: Mapping, path: Path, *, out: Path | None = 
                          task="" if dry else f"Task/{job.id}", seconds=time.monotonic() - began, resumed=resumed, already=already, dry=dry,
                          new_columns=job.reader.new)
     if out:
-        await asyncio.to_thread(report.write, out, done, path, job.reader.head, mapping)
+        await asyncio.to_thread(report.write, out, done, job.reader)
     return done
 
 
@@ -105,9 +105,9 @@ class Mapped:
 class _Run:
     def __init__(self, world: World, mapping: Mapping, path: Path, digest: str, ids: Ids, dry: bool):
         self.records, self.mapping, self.path, self.digest, self.ids, self.dry = Records(world, caller(mapping.site)), mapping, path, digest, ids, dry
-        self.reader = READERS[mapping.source.kind](path, mapping)
+        self.reader = reader(path, mapping)
         self.id = ids("Task", f"{mapping.site.name}/import", (digest, mapping.hash))
-        self.ledger, self.version, self.size = Ledger(), None, path.stat().st_size
+        self.ledger, self.version = Ledger(row=self.reader.first), None
         self.seen: dict[str, State] = {}
         self.rejected: list[Rejected] = []
         self.unmapped: list[Unmapped] = []
@@ -123,20 +123,20 @@ class _Run:
         if held is None:
             return
         self.version, ledger = held.version, ledgers.read_run(json.loads(held.text))
-        self.ledger = Ledger() if again and ledger.state == "done" else ledger
+        self.ledger = Ledger(row=self.reader.first) if again and ledger.state == "done" else ledger
         if self.ledger.state == "stopped":
             self.ledger.state = "open"
 
     async def all(self, max_rejects: str, progress: Progress | None) -> None:
         """Every chunk that is left, until the end or too many rejects."""
         too_many = limit(max_rejects)
-        records = self.reader.records(self.ledger.byte, self.ledger.row)
+        records = self.reader.records(self.ledger.place, self.ledger.row)
         while self.ledger.state == "open":
             batch = await self._map(list(islice(records, self.chunk)))
             last = len(batch) < self.chunk
             await self._write(batch, "done" if last else "open", too_many)
             if progress:
-                progress(self.size if last else self.ledger.byte, self.size, self.ledger)
+                progress(self.reader.size if last else self.ledger.place, self.reader.size, self.ledger)
 
     async def _map(self, records: list) -> list[Mapped]:
         mapped = []
@@ -150,6 +150,8 @@ class _Run:
         if record.reject:
             return Mapped(record, [], None, record.reject)
         row = Row(record.values, self.ids)
+        if record.skip:
+            return Mapped(record, [], row, skipped=record.skip)
         row.warnings += record.warnings
         try:
             skipped = self.mapping.skip(row)
@@ -188,7 +190,7 @@ class _Run:
             self._record(mapped, chunk, checked)
         if batch:
             last = batch[-1].record
-            ledger.byte, ledger.row = last.byte + last.length, last.row + 1
+            ledger.place, ledger.row = last.place + last.length, last.row + 1
         ledger.chunk, ledger.state = ledger.chunk + 1, state
         return chunk
 
@@ -224,7 +226,7 @@ class _Run:
             states, outcomes = self._resources(mapped, chunk.states, checked)
         except Reject as reject:
             ledger.reject(reject.code)
-            chunk.rejected.append(Rejected(record.row, record.byte, record.length, reject.code, reject.rule, reject.column, reject.message, mapped.row is not None))
+            chunk.rejected.append(Rejected(record.row, record.place, record.length, reject.code, reject.rule, reject.column, reject.message, mapped.row is not None))
             return
         ledger.accepted += 1
         for warning in mapped.row.warnings:

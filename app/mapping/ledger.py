@@ -17,7 +17,7 @@ OUTCOMES = ("created", "updated", "unchanged")
 class Rejected(NamedTuple):
     """A refused record: its place in the file, and why. The value itself stands only in the file."""
     row: int
-    byte: int
+    place: int
     length: int
     code: str
     rule: str
@@ -38,12 +38,12 @@ class Unmapped(NamedTuple):
 
 @dataclass(slots=True)
 class Ledger:
-    """Sums up to the end of the last chunk; `byte` and `row` are where the next one begins, `chunks` the numbers of those with a Task.
+    """Sums up to the end of the last chunk; `place` (in the reader's unit) and `row` are where the next one begins, `chunks` the numbers of those with a Task.
 
     state: `open`, `stopped` (too many rejects) or `done`. resources: type -> outcome -> count. notes: duplicate, stale, skipped and warnings.
     """
 
-    byte: int = 0
+    place: int = 0
     row: int = 2
     chunk: int = 0
     state: str = "open"

@@ -10,7 +10,7 @@ from pathlib import Path
 from app.errors import Issue, outcome
 from app.mapping.ledger import Ledger, Rejected, Unmapped
 
-COLUMNS = ("_row", "_byte", "_code", "_rule", "_column", "_message")
+COLUMNS = ("_row", "_place", "_code", "_rule", "_column", "_message")
 
 
 @dataclass(slots=True)
@@ -56,13 +56,11 @@ def result(mapping, name: str, digest: str, ledger: Ledger, rejects: list[Reject
                   ledger.notes, rejects, _summed(unmapped), stopped=ledger.state == "stopped", **more)
 
 
-def write(folder: Path, done: Import, path: Path, head: tuple[int, int], mapping) -> None:
-    """Writes the reports into a folder (made where absent). `head` is the place of the file's header."""
+def write(folder: Path, done: Import, reader) -> None:
+    """Writes the reports into a folder (made where absent)."""
     folder.mkdir(parents=True, exist_ok=True)
-    encoding, mark = mapping.source.encoding, mapping.source.delimiter
-    with open(path, "rb") as source:
-        (folder / "rejects.csv").write_bytes(b"".join(_csv(source, done.rejects, head, encoding, mark)))
-        (folder / "rejects.raw").write_bytes(b"".join(_slice(source, one.byte, one.length) for one in done.rejects if not one.whole))
+    (folder / "rejects.csv").write_bytes(b"".join(_csv(done.rejects, reader)))
+    (folder / "rejects.raw").write_bytes(b"".join(reader.raw({one.place: one.length for one in done.rejects if not one.whole})))
     (folder / "rejects.ndjson").write_text("".join(json.dumps(_outcome(one), ensure_ascii=False) + "\n" for one in done.rejects), encoding="utf-8")
     with open(folder / "unmapped.csv", "w", encoding="utf-8", newline="") as file:
         lines = csv.writer(file, lineterminator="\n")
@@ -71,31 +69,17 @@ def write(folder: Path, done: Import, path: Path, head: tuple[int, int], mapping
     (folder / "summary.json").write_text(json.dumps(done.summary(), ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
 
 
-def _csv(source, rejects: list[Rejected], head: tuple[int, int], encoding: str, mark: str):
-    """The lines of rejects.csv: the source's bytes untouched, our columns after them; a record that is no row stands empty here."""
-    ours = (mark + mark.join(COLUMNS)).encode()
-    line = _slice(source, *head).rstrip(b"\r\n")
-    first = line.removesuffix(ours)
-    yield first + ours + b"\r\n"
-    width = len(next(csv.reader([first.decode(encoding)], delimiter=mark)))
+def _csv(rejects: list[Rejected], reader):
+    """The lines of rejects.csv: the source's record untouched, our columns after it; a record that is no row stands empty here."""
+    mark, encoding = reader.mark, reader.encoding.removesuffix("-sig")
+    heading = reader.heading()
+    width = len(next(csv.reader([heading.decode(reader.encoding)], delimiter=mark)))
+    yield heading + (mark + mark.join(COLUMNS) + "\r\n").encode(encoding)
+    held = reader.lines({one.place: one.length for one in rejects if one.whole}) if rejects else {}
     for one in rejects:
-        raw = _slice(source, one.byte, one.length).rstrip(b"\r\n") if one.whole else mark.encode() * (width - 1)
-        theirs = raw if first == line or not one.whole else _cut(raw, width, encoding, mark)
         out = io.StringIO()
-        csv.writer(out, delimiter=mark, lineterminator="\r\n").writerow(_guarded((one.row, one.byte, one.code, one.rule, one.column, one.message)))
-        yield theirs + mark.encode() + out.getvalue().encode(encoding)
-
-
-def _cut(raw: bytes, width: int, encoding: str, mark: str) -> bytes:
-    """A rejected row that was fed again and is refused again, without what the earlier report appended."""
-    out = io.StringIO()
-    csv.writer(out, delimiter=mark, lineterminator="").writerow(next(csv.reader(io.StringIO(raw.decode(encoding), newline=""), delimiter=mark))[:width])
-    return out.getvalue().encode(encoding)
-
-
-def _slice(source, byte: int, length: int) -> bytes:
-    source.seek(byte)
-    return source.read(length)
+        csv.writer(out, delimiter=mark, lineterminator="\r\n").writerow(_guarded((one.row, one.place, one.code, one.rule, one.column, one.message)))
+        yield held.get(one.place, (mark * (width - 1)).encode(encoding)) + (mark + out.getvalue()).encode(encoding)
 
 
 def _guarded(cells) -> list:
@@ -104,7 +88,7 @@ def _guarded(cells) -> list:
 
 
 def _outcome(one: Rejected) -> dict:
-    place = f"row {one.row}, byte {one.byte}" + (f", column {one.column}" if one.column else "") + (f", rule {one.rule}" if one.rule else "")
+    place = f"row {one.row}, place {one.place}" + (f", column {one.column}" if one.column else "") + (f", rule {one.rule}" if one.rule else "")
     return outcome([Issue("error", "invalid" if one.code != "duplicate-key" else "duplicate", f"{one.code}: {one.message} ({place})")])
 
 

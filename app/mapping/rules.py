@@ -18,6 +18,7 @@ from app.fhir.json import Number
 from app.mapping import expression as tree
 from app.mapping.document import List, Map, Mistake, Text, load, place, shown
 from app.mapping.functions import FUNCTIONS, ON_NOTHING, SOURCES
+from app.mapping.readers import READERS
 from app.mapping.reject import Reject
 from app.mapping.shape import Shape, shape
 from app.mapping.tables import Table
@@ -27,7 +28,6 @@ MAPPING = ("mapping", "version", "title", "source", "columns", "skip", "resource
 SITE = ("site", "title", "organization", "prefix", "systems")
 DIRECTIVES = ("type", "key", "write", "when", "newer_by", "must_match")
 WRITES = ("upsert", "create")
-ENCODINGS = ("gb18030", "utf-8")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +41,12 @@ class Site:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """How the export is written: kind, encoding, field delimiter, what stands for no value, and the zone of its times."""
+    """How the export is written: kind, encoding (empty where the kind has its own), what stands for no value, the zone of its times, and what its reader asks for."""
     kind: str
     encoding: str
-    delimiter: str
     null: frozenset[str]
     zone: ZoneInfo
+    options: dict[str, object]
 
 
 class Row:
@@ -165,16 +165,15 @@ def _need(node: Map, name: str):
 
 
 def _source(node: Map) -> Source:
-    node.only(("kind", "encoding", "delimiter", "null", "zone"))
-    kind, encoding, zone = _need(node, "kind"), _need(node, "encoding").lower(), _need(node, "zone")
-    if kind != "csv":
-        raise Mistake(kind.place, f"a source of kind '{kind}' cannot be read; known is csv")
-    if encoding not in ENCODINGS:
-        raise Mistake(node["encoding"].place, f"encoding '{encoding}' is none of {', '.join(ENCODINGS)}")
-    delimiter = {"tab": "\t"}.get(node.get("delimiter", ","), node.get("delimiter", ","))
-    if len(delimiter) != 1 or delimiter in "\"'\r\n ":
-        raise Mistake(place(delimiter, node.place), "delimiter is one character, or 'tab'")
-    return Source(kind, encoding, str(delimiter), frozenset({"", *node.get("null", [])}), _zone(zone))
+    kind, zone = _need(node, "kind"), _need(node, "zone")
+    if kind not in READERS:
+        raise Mistake(kind.place, f"a source of kind '{kind}' cannot be read; known are {', '.join(READERS)}")
+    reads = READERS[kind]
+    node.only(("kind", "null", "zone", *(("encoding",) if reads.ENCODINGS else ()), *reads.OPTIONS))
+    encoding = _need(node, "encoding").lower() if reads.ENCODINGS else ""
+    if reads.ENCODINGS and encoding not in reads.ENCODINGS:
+        raise Mistake(node["encoding"].place, f"encoding '{encoding}' is none of {', '.join(reads.ENCODINGS)}")
+    return Source(str(kind), encoding, frozenset({"", *node.get("null", [])}), _zone(zone), reads.options(node) if reads.OPTIONS else {})
 
 
 def _zone(name: Text) -> ZoneInfo:

@@ -1,74 +1,61 @@
 """CSV exports, read strictly record by record: byte offsets kept, each record decoded on its own, and a stray quote costs one line, not the file.
 
-https://www.rfc-editor.org/rfc/rfc4180, with any one-character delimiter. GB18030 as in `app.mapping.readers.text`.
+https://www.rfc-editor.org/rfc/rfc4180, with any one-character delimiter. GB18030 as in `app.mapping.readers.text`; UTF-16 in either byte order.
 """
 from __future__ import annotations
 
+import csv
+import io
 from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import NamedTuple
 
-from app.mapping.readers.text import decode, private_use
+from app.mapping.document import Map, Mistake, place
+from app.mapping.readers.lines import MARKS, Line, lines
+from app.mapping.readers.record import LONGEST, Record, columns
+from app.mapping.readers.text import decode, has_private_use, private_use
 from app.mapping.reject import Reject
 
-LONGEST = 1 << 20
-"""Bytes that a record may have."""
 LINES = 50
 """Physical lines that a record may have."""
-
-
-class Record(NamedTuple):
-    """A record of the file: `row` counts the header as 1; `byte` and `length` are its place, line end included.
-
-    values: one for each of the mapping's columns, None for empty; None as a whole where `reject` says what is wrong.
-    """
-
-    row: int
-    byte: int
-    length: int
-    values: list[str | None] | None
-    reject: Reject | None = None
-    warnings: tuple[str, ...] = ()
-
-
-class Line(NamedTuple):
-    """A physical line; `raw` is empty for one that is longer than a record may be."""
-    byte: int
-    length: int
-    raw: bytes
+BLANK = frozenset(end.encode(encoding) for end in ("\n", "\r\n", "\r") for encoding in ("utf-8", "utf-16-le", "utf-16-be"))
+"""Lines that are no record."""
 
 
 class Reader:
-    """Reads one file under a mapping. `header` are its columns, `new` those that the mapping does not know.
+    """Reads one file under a mapping. `header` are its columns, `new` those that the mapping does not know; places are bytes, line ends included.
 
     Errors of the constructor: Reject `column-missing`, `encoding` or `csv-structure`: then the file as a whole is refused.
     """
 
+    OPTIONS = ("delimiter",)
+    ENCODINGS = ("gb18030", "utf-8", "utf-16")
+    first = 2
+
+    @staticmethod
+    def options(node: Map) -> dict:
+        delimiter = {"tab": "\t"}.get(node.get("delimiter", ","), node.get("delimiter", ","))
+        if len(delimiter) != 1 or delimiter in "\"'\r\n ":
+            raise Mistake(place(delimiter, node.place), "delimiter is one character, or 'tab'")
+        return {"delimiter": str(delimiter)}
+
     def __init__(self, path: Path, mapping):
-        self.path, self.source = path, mapping.source
-        self.mark = self.source.delimiter
+        self.path, self.source, self.size = path, mapping.source, path.stat().st_size
+        self.mark, self.encoding = self.source.options.get("delimiter", ","), _encoding(path, self.source.encoding or "utf-8")
         with open(path, "rb") as file:
-            first = next(self._records(_lines(file, 0), None, 1), None)
+            first = next(self._records(lines(file, 0, self.encoding), None, 1), None)
         if first is None or first.fields is None:
             raise first.reject if first else Reject("csv-structure", "the file is empty")
         self.header = [name.strip() for name in first.fields]
-        self.start = first.byte + first.length
-        self.head = first.byte, first.length
-        twice = next((name for at, name in enumerate(self.header) if name and name in self.header[:at]), None)
-        if twice:
-            raise Reject("csv-structure", f"the column '{twice}' stands in the header twice", twice)
-        missing = [name for name in mapping.columns if name not in self.header]
-        if missing:
-            raise Reject("column-missing", f"the header has no column {', '.join(missing)}", missing[0])
-        self.order = [self.header.index(name) for name in mapping.columns]
-        self.new = tuple(n for n in self.header if n not in mapping.columns and n not in mapping.ignored and not n.startswith("_"))
+        self.head, self.start = (first.byte, first.length), first.byte + first.length
+        self.order, self.new = columns(self.header, mapping)
 
-    def records(self, byte: int = 0, row: int = 2) -> Iterator[Record]:
+    def records(self, place: int = 0, row: int = 2) -> Iterator[Record]:
         """The records from a byte offset on (where a record begins; 0 means the first after the header), numbered from `row`."""
         null, order = self.source.null, self.order
         with open(self.path, "rb") as file:
-            for raw in self._records(_lines(file, byte or self.start), len(self.header), row):
+            for raw in self._records(lines(file, place or self.start, self.encoding), len(self.header), row):
                 if raw.fields is None:
                     yield Record(raw.row, raw.byte, raw.length, None, raw.reject)
                     continue
@@ -78,38 +65,68 @@ class Reader:
                 values = [None if (text := fields[at].strip()) in null else text for at in order]
                 yield Record(raw.row, raw.byte, raw.length, values, None, warnings)
 
-    def _records(self, lines: Iterator[Line], width: int | None, row: int) -> Iterator["_Raw"]:
+    def heading(self) -> bytes:
+        """The header as a line of rejects.csv, without its end and without the columns that an earlier report appended."""
+        return self._told(self._slices([self.head])[0])
+
+    def lines(self, places: dict[int, int]) -> dict[int, bytes]:
+        """Place -> line of rejects.csv, without its end, of the records at (place: length): their bytes untouched."""
+        return dict(zip(places, map(self._told, self._slices(places.items()))))
+
+    def raw(self, places: dict[int, int]) -> list[bytes]:
+        """The bytes of the records at (place: length)."""
+        return self._slices(places.items())
+
+    def _slices(self, places) -> list[bytes]:
+        found = []
+        with open(self.path, "rb") as file:
+            for byte, length in places:
+                file.seek(byte)
+                found.append(file.read(length))
+        return found
+
+    def _told(self, raw: bytes) -> bytes:
+        """A record without its line end, and without what an earlier report appended."""
+        text = raw.decode(self.encoding).rstrip("\r\n")
+        ours = next((at for at, name in enumerate(self.header) if name.startswith("_")), len(self.header))
+        if ours == len(self.header):
+            return text.encode(self.encoding)
+        out = io.StringIO()
+        csv.writer(out, delimiter=self.mark, lineterminator="").writerow(next(csv.reader(io.StringIO(text, newline=""), delimiter=self.mark))[:ours])
+        return out.getvalue().encode(self.encoding)
+
+    def _records(self, found: Iterator[Line], width: int | None, row: int) -> Iterator["_Raw"]:
         """Raw records; blank lines are none. A record that cannot be read is its first line alone; the next begins after it."""
         ahead: deque[Line] = deque()
-        while ahead or (line := next(lines, None)) is not None:
+        while ahead or (line := next(found, None)) is not None:
             line = ahead.popleft() if ahead else line
-            if line.raw and not line.raw.strip(b"\r\n"):
+            if line.raw in BLANK:
                 continue
-            raw = self._record(line, lines, ahead, width, row)
+            raw = self._record(line, found, ahead, width, row)
             yield raw
             row += 1
 
-    def _record(self, line: Line, lines: Iterator[Line], ahead: deque[Line], width: int | None, row: int) -> "_Raw":
+    def _record(self, line: Line, found: Iterator[Line], ahead: deque[Line], width: int | None, row: int) -> "_Raw":
         taken, raw = 0, line.raw
         try:
             if not raw:
                 raise Reject("size", f"a record has at most {LONGEST} bytes")
             while (fields := self._fields(raw, width) if not taken or b'"' in ahead[taken - 1].raw else None) is None:
-                if taken == len(ahead) and (more := next(lines, None)) is not None:
+                if taken == len(ahead) and (more := next(found, None)) is not None:
                     ahead.append(more)
                 if taken == len(ahead) or taken + 1 >= LINES or len(raw) > LONGEST or not ahead[taken].raw:
-                    raise Reject("csv-structure", "a quoted value is not closed", self._column(line.raw.decode(self.source.encoding)))
+                    raise Reject("csv-structure", "a quoted value is not closed", self._column(line.raw.decode(self.encoding)))
                 raw += ahead[taken].raw
                 taken += 1
         except Reject as reject:
             return _Raw(row, line.byte, line.length, None, reject, False)
         for _ in range(taken):
             ahead.popleft()
-        return _Raw(row, line.byte, len(raw), fields, None, any("\ue000" <= sign <= "\uf8ff" for text in fields for sign in text))
+        return _Raw(row, line.byte, len(raw), fields, None, any(map(has_private_use, fields)))
 
     def _fields(self, raw: bytes, width: int | None) -> list[str] | None:
         """The fields of a record; None when it goes on in the next line. Errors: Reject."""
-        text = decode(raw, self.source.encoding, self._column)
+        text = decode(raw, self.encoding, self._column)
         if "\0" in text:
             raise Reject("csv-structure", "a NUL byte", self._column(text[:text.index("\0")]))
         bare = text[:-2] if text.endswith("\r\n") else text[:-1] if text.endswith(("\n", "\r")) else text
@@ -179,15 +196,9 @@ def _quoted(text: str, mark: str) -> tuple[list[str], bool]:
         at += 1
 
 
-def _lines(file: BinaryIO, byte: int) -> Iterator[Line]:
-    file.seek(byte)
-    if byte == 0 and file.read(3) != b"\xef\xbb\xbf":
-        file.seek(0)
-    byte = file.tell()
-    while raw := file.readline(LONGEST + 1):
-        length, longer = len(raw), len(raw) > LONGEST
-        rest = raw
-        while longer and not rest.endswith(b"\n") and (rest := file.readline(LONGEST)):
-            length += len(rest)
-        yield Line(byte, length, b"" if longer else raw)
-        byte += length
+def _encoding(path: Path, declared: str) -> str:
+    """The encoding with its byte order: UTF-16 says it in a mark, and is little-endian without one."""
+    if declared != "utf-16":
+        return declared
+    with open(path, "rb") as file:
+        return "utf-16-be" if file.read(2) == MARKS["utf-16-be"][0] else "utf-16-le"

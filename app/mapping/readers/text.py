@@ -30,3 +30,8 @@ def decode(raw: bytes, encoding: str, column: Callable[[str], str]) -> str:
 def private_use(text: str) -> str:
     """The text with moved characters at their present places."""
     return text.translate(_MOVED)
+
+
+def has_private_use(text: str) -> bool:
+    """A character of the private use area stands in it."""
+    return not text.isascii() and any("\ue000" <= sign <= "\uf8ff" for sign in text)

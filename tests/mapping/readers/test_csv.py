@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.mapping.readers.csv import LINES, LONGEST, Reader
+from app.mapping.readers.csv import LINES, Reader
+from app.mapping.readers.record import LONGEST
 from app.mapping.reject import Reject
 from tests.mapping.making import compiled, export
 
@@ -23,13 +24,13 @@ def test_records_know_their_row_and_bytes(tmp_path):
     records = read(tmp_path, "1,王䶮,19850315,", '2,"a,""b""\r\nc",-,x')
     raw = (tmp_path / "in.csv").read_bytes()
     assert [(r.row, r.values) for r in records] == [(2, ["1", "王䶮", "19850315"]), (3, ["2", 'a,"b"\r\nc', None])]
-    assert raw[records[1].byte:records[1].byte + records[1].length] == '2,"a,""b""\r\nc",-,x\r\n'.encode("gb18030")
-    assert records[0].byte + records[0].length == records[1].byte and records[1].byte + records[1].length == len(raw)
+    assert raw[records[1].place:records[1].place + records[1].length] == '2,"a,""b""\r\nc",-,x\r\n'.encode("gb18030")
+    assert records[0].place + records[0].length == records[1].place and records[1].place + records[1].length == len(raw)
 
 
 def test_reading_goes_on_from_a_byte(tmp_path):
     records = read(tmp_path, "1,a,,", "2,b,,", "3,c,,")
-    again = Reader(tmp_path / "in.csv", compiled(tmp_path)).records(records[1].byte, records[1].row)
+    again = Reader(tmp_path / "in.csv", compiled(tmp_path)).records(records[1].place, records[1].row)
     assert list(again) == records[1:]
 
 

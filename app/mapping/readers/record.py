@@ -1,0 +1,43 @@
+"""What every reader gives: records with their place in the file, and a header held against the columns of a mapping."""
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from app.mapping.reject import Reject
+
+LONGEST = 1 << 20
+"""Bytes, or characters of a source that has none, that a record may have."""
+
+
+class Record(NamedTuple):
+    """A record of the file: `row` is its number as a person counts; `place` and `length` are where it is, in the reader's own unit.
+
+    values: one for each of the mapping's columns, None for empty; None as a whole where `reject` says what is wrong, or `skip` why it is passed over.
+    """
+
+    row: int
+    place: int
+    length: int
+    values: list[str | None] | None
+    reject: Reject | None = None
+    warnings: tuple[str, ...] = ()
+    skip: str = ""
+
+
+class Columns(NamedTuple):
+    """Where the mapping's columns stand in a record, and the columns that the mapping does not know."""
+
+    order: tuple[int, ...]
+    new: tuple[str, ...]
+
+
+def columns(header: list[str], mapping) -> Columns:
+    """A header held against a mapping. Errors: Reject `csv-structure` (twice the same name), `column-missing`."""
+    twice = next((name for at, name in enumerate(header) if name and name in header[:at]), None)
+    if twice:
+        raise Reject("csv-structure", f"the column '{twice}' stands in the header twice", twice)
+    missing = [name for name in mapping.columns if name not in header]
+    if missing:
+        raise Reject("column-missing", f"the header has no column {', '.join(missing)}", missing[0])
+    return Columns(tuple(header.index(name) for name in mapping.columns),
+                   tuple(name for name in header if name not in mapping.columns and name not in mapping.ignored and not name.startswith("_")))

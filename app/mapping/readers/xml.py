@@ -1,0 +1,70 @@
+"""XML rows: `source.rows` names the element that is a record; columns are paths below it: `name`, `birth/@date`, `diagnosis[2]/code`.
+
+Read by lxml as a stream, without entities, network or DTDs. Names are compared without their namespaces. https://www.w3.org/TR/xml/
+"""
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+from lxml import etree
+
+from app.mapping.document import Map, Mistake
+from app.mapping.readers.cells import Cells
+from app.mapping.readers.nested import TreeReader
+from app.mapping.reject import Reject
+
+
+class Reader(TreeReader):
+    """A place is the number of records before it. Where an element stands more than once, each is told with its number."""
+
+    OPTIONS = ("rows",)
+
+    @staticmethod
+    def options(node: Map) -> dict:
+        if not node.get("rows"):
+            raise Mistake(node.place, "rows names the XML element that is a record")
+        return {"rows": str(node["rows"])}
+
+    def cells(self, place: int):
+        at = -1
+        try:
+            with open(self.path, "rb") as file:
+                stream = etree.iterparse(file, events=("end",), tag="{*}" + self.source.options["rows"], resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False)
+                for at, (_, element) in enumerate(stream):
+                    if at >= place:
+                        yield self._cells(at, element)
+                    _forget(element)
+        except etree.XMLSyntaxError as error:
+            yield Cells(at + 1, 1, [], Reject("csv-structure", f"the document is no XML from here on ({error.msg})"))
+
+    def _cells(self, at: int, element) -> Cells:
+        if any(node.tag is etree.Entity for node in element.iter()):
+            return Cells(at, 1, [], Reject("csv-structure", "an entity stands in the record; entities are not resolved"))
+        return self.spread(at, 1, leaves(element))
+
+
+def leaves(element, path: str = "") -> Iterator[tuple[str, str]]:
+    """(path, text) of the attributes and the elements without elements below."""
+    for name, text in element.attrib.items():
+        yield f"{path}@{etree.QName(name).localname}", text
+    children = [child for child in element if isinstance(child.tag, str)]
+    if not children:
+        text = "".join(element.itertext()).strip()
+        if text and path:
+            yield path[:-1], text
+        return
+    if aside := "".join([element.text or "", *(child.tail or "" for child in element)]).strip():
+        yield f"{path}text()", aside
+    counts, seen = Counter(etree.QName(child).localname for child in children), Counter()
+    for child in children:
+        name = etree.QName(child).localname
+        seen[name] += 1
+        yield from leaves(child, f"{path}{name}[{seen[name]}]/" if counts[name] > 1 else f"{path}{name}/")
+
+
+def _forget(element) -> None:
+    """Lets go of a record that is done and of those before it."""
+    element.clear()
+    while element.getprevious() is not None:
+        del element.getparent()[0]
