@@ -28,7 +28,7 @@ from app.demo import alliance, export
 from app.fhir import json as fhir
 from app.jobs import runner
 from app.main import open_world
-from app.mapping import feed, rules
+from app.mapping import feed, rules, sources
 from app.mapping.document import Mistake
 from app.mapping.reject import Reject
 from app.rest.wire import Wire
@@ -112,26 +112,41 @@ async def _opens(settings: Settings) -> None:
 
 
 @app.command("import")
-def import_(mapping: Annotated[str, typer.Argument(help="a name under mappings/, such as jiadingtcm/outpatient-visit, or a path of a .yaml")],
-            paths: Annotated[list[Path], typer.Argument(help="files of the export")], store: Store = "sqlite:data/yilian.db",
+def import_(mapping: Annotated[str, typer.Argument(help="a name under mappings/, such as jiadingtcm/outpatient-visit, that of a site for all its mappings, or a path of a .yaml")],
+            paths: Annotated[list[Path], typer.Argument(help="files of the export, folders, zip and gz archives")], store: Store = "sqlite:data/yilian.db",
             dry_run: Annotated[bool, typer.Option("--dry-run", help="do all but write")] = False,
             out: Annotated[Path, typer.Option(help="folder for rejects.csv, rejects.ndjson, unmapped.csv, summary.json")] = Path("import-report"),
             max_rejects: Annotated[str, typer.Option(help="stop beyond so many rejects: 500 or 1%")] = "",
             again: Annotated[bool, typer.Option("--again", help="map a file once more that is done already")] = False) -> None:
     """Import a legacy export through a mapping file."""
     for path in paths:
-        if not path.is_file():
-            _stop(f"{path} is no file.", 2)
+        if not path.exists():
+            _stop(f"{path} is no file and no folder.", 2)
     with _told():
         feed.limit(max_rejects)
-        compiled, code = _mapping(mapping), 0
+        mappings, code = _mappings(mapping), 0
         settings = Settings.read(store="sqlite::memory:" if dry_run and not _exists(store) else store, open=True)
-        for path in paths:
-            folder = out / path.stem if len(paths) > 1 else out
-            done = asyncio.run(_import(settings, compiled, path, folder, dry_run, max_rejects, again))
-            _report(done, folder)
-            code = max(code, 3 if done.stopped else 1 if done.rejected else 0)
+        alone = len(mappings) == len(paths) == 1 and paths[0].is_file() and paths[0].suffix.lower() not in sources.UNPACKED
+        for file in sources.files(paths):
+            wanted = [one for one in mappings if file.path in paths and len(mappings) == 1 or one.source.reads(file.path.name)]
+            if not wanted:
+                problems.print(f"{file.name}: no mapping of {mapping} is for a file of this name; it was passed over", style="yellow", markup=False, highlight=False, soft_wrap=True)
+                code = max(code, 1)
+            for one in wanted:
+                folder = out if alone else out / one.name.rpartition("/")[2] / file.name
+                code = max(code, _imported(settings, one, file, folder, dry_run, max_rejects, again))
     raise typer.Exit(code)
+
+
+def _imported(settings: Settings, mapping: rules.Mapping, file: sources.File, out: Path, dry: bool, most: str, again: bool) -> int:
+    """The exit code of one file; one that is refused as a whole does not keep others from coming in."""
+    try:
+        done = asyncio.run(_import(settings, mapping, file, out, dry, most, again))
+    except Reject as reject:
+        problems.print(f"{reject}. {file.name} was not imported: {_advice(reject.code, mapping)}", style="red", markup=False, highlight=False, soft_wrap=True)
+        return 2
+    _report(done, out)
+    return 3 if done.stopped else 1 if done.rejected else 0
 
 
 def _exists(store: str) -> bool:
@@ -140,23 +155,26 @@ def _exists(store: str) -> bool:
     return kind != "sqlite" or path == ":memory:" or Path(path).exists()
 
 
-def _mapping(name: str) -> rules.Mapping:
-    """A mapping by its path, or by its name under the shipped mappings."""
-    path = Path(name) if name.endswith((".yaml", ".yml")) else shipped("mappings") / f"{name}.yaml"
-    if not path.is_file():
-        known = sorted(str(p.relative_to(shipped("mappings")).with_suffix("")) for p in shipped("mappings").glob("*/*.yaml") if p.name != "site.yaml")
+def _mappings(name: str) -> list[rules.Mapping]:
+    """A mapping by its path, or by its name under the shipped mappings; a site's name means all of them."""
+    home = shipped("mappings")
+    path = Path(name) if name.endswith((".yaml", ".yml")) else home / f"{name}.yaml"
+    found = [path] if path.is_file() else _of_site(home / name)
+    if not found:
+        known = sorted(str(p.relative_to(home).with_suffix("")) for p in home.glob("*/*.yaml") if p.name != "site.yaml")
         _stop(f"There is no mapping {name}; there are {', '.join(known)}.", 2)
-    return rules.compile(path)
+    return [rules.compile(one) for one in found]
 
 
-async def _import(settings: Settings, mapping, path: Path, out: Path, dry: bool, most: str, again: bool):
+def _of_site(folder: Path) -> list[Path]:
+    return sorted(p for p in folder.glob("*.yaml") if p.name != "site.yaml") if (folder / "site.yaml").is_file() else []
+
+
+async def _import(settings: Settings, mapping, file: sources.File, out: Path, dry: bool, most: str, again: bool):
     async with open_world(settings) as world:
-        with _progress(path.name, path.stat().st_size) as tell:
-            try:
-                return await feed.run(world, mapping, path, out=out, dry=dry, max_rejects=most, again=again, progress=lambda done, size, ledger: tell(
-                    done, size, f"{path.name}: {ledger.records:,} records, {ledger.rejected:,} rejects"))
-            except Reject as reject:
-                raise Reject(reject.code, f"{reject.message}. {path.name} was not imported: {_advice(reject.code, mapping)}") from None
+        with _progress(file.name, file.path.stat().st_size) as tell:
+            return await feed.run(world, mapping, file.path, name=file.name, out=out, dry=dry, max_rejects=most, again=again, progress=lambda done, size, ledger: tell(
+                done, size or None, f"{file.name}: {ledger.records:,} records, {ledger.rejected:,} rejects"))
 
 
 def _advice(code: str, mapping: rules.Mapping) -> str:
@@ -236,7 +254,7 @@ async def _demonstrate(settings: Settings, folder: Path):
         _say(f"The demonstration alliance: {sum(sum(by.values()) for by in counts.values()):,} resources of {len(counts)} types, "
              f"{sum(by.get('created', 0) for by in counts.values()):,} of them new")
         with _progress("a legacy export", source.stat().st_size) as tell:
-            return await feed.run(world, _mapping(DEMO_MAPPING), source, out=folder / "report", progress=lambda done, size, ledger: tell(done, size, "a legacy export"))
+            return await feed.run(world, _mappings(DEMO_MAPPING)[0], source, out=folder / "report", progress=lambda done, size, ledger: tell(done, size, "a legacy export"))
 
 
 @app.command()

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+import zipfile
 from dataclasses import fields
 from pathlib import Path
 
@@ -79,8 +80,7 @@ def test_help_is_everywhere(tmp_path, words):
     (["purge", "Patient/7", "--store", "sqlite:none.db", "--reason", "a"], 2, "There is no store at none.db"),
     (["purge", "Patient/7"], 2, "--reason"),
     (["import", "nobody/nothing", "cols.csv"], 2, f"there are {MAPPING}"),
-    (["import", MAPPING, "none.csv"], 2, "none.csv is no file."),
-    (["import", MAPPING, "."], 2, ". is no file."),
+    (["import", MAPPING, "none.csv"], 2, "none.csv is no file and no folder."),
     (["import", MAPPING, "empty.csv"], 2, "the file is empty. empty.csv was not imported"),
     (["import", MAPPING, "cols.csv"], 2, "the header has no column 就诊流水号"),
     (["import", MAPPING, "utf16.csv"], 2, "save it as gb18030, or name its own encoding"),
@@ -163,6 +163,7 @@ def _until_served(port: int, process: subprocess.Popen) -> None:
     raise AssertionError(process.stdout.read())
 
 
+<<<<<<< HEAD
 def stored(folder, work):
     """What `work` does with the records of the store s.db of a folder."""
     async def within():
@@ -205,3 +206,22 @@ def test_a_reindex_that_another_process_does_is_told(tmp_path):
     stored(tmp_path, under_way)
     code, text = yilian(tmp_path, "reindex", "--store", "sqlite:s.db")
     assert code == 3 and "Another process makes the index anew: Task/" in text
+=======
+def test_a_folder_and_a_zip_of_a_site_go_to_the_mappings_that_are_for_their_files(tmp_path):
+    home = tmp_path / "h"
+    home.mkdir()
+    (home / "site.yaml").write_text("site: h\norganization: h\nsystems: {}\n", encoding="utf-8")
+    for name in ("people", "places"):
+        (home / f"{name}.yaml").write_text(f"mapping: {name}\nversion: 1.0.0\nsource: {{kind: csv, encoding: utf-8, zone: Asia/Shanghai, files: '{name}*.csv'}}\ncolumns: {{expect: [a]}}\n"
+                                           f"resources: {{one: {{type: {'Patient' if name == 'people' else 'Location'}, key: [{name}, = a]}}}}\n", encoding="utf-8")
+    data = tmp_path / "data"
+    data.mkdir()
+    for name, text in {"people-1.csv": "a\n1\n2\n", "places.csv": "a\n1\n", "people-broken.csv": "b\n", "notes.txt": "?"}.items():
+        (data / name).write_text(text)
+    with zipfile.ZipFile(data / "more.zip", "w") as archive:
+        archive.writestr("people-2.csv", "a\n3\n")
+    code, text = yilian(tmp_path, "import", str(home / "people.yaml"), "data", "--store", "sqlite:s.db")
+    assert code == 2 and "people-1.csv: 2 records" in text and "more.zip/people-2.csv: 1 records" in text and "places.csv: no mapping" in text
+    assert "people-broken.csv was not imported" in text
+    assert json.loads((tmp_path / "import-report" / "people" / "more.zip" / "people-2.csv" / "summary.json").read_text())["accepted"] == 1
+>>>>>>> 9b8b719 (An import takes folders, zip and gz archives; a site's name gives each file to the mappings that are for it; rejects of every kind of source come back as CSV)

@@ -7,7 +7,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -44,25 +44,25 @@ def caller(site: Site) -> Caller:
     return system("feed", site.organization, prefix=site.prefix)
 
 
-async def run(world: World, mapping: Mapping, path: Path, *, out: Path | None = None, dry: bool = False, max_rejects: str = "",
+async def run(world: World, mapping: Mapping, path: Path, *, name: str = "", out: Path | None = None, dry: bool = False, max_rejects: str = "",
               again: bool = False, progress: Progress | None = None) -> Import:
     """Imports a file; a run of the same file and mapping goes on where it stopped, and a finished one is told from its ledger.
 
-    out: folder for the reports. dry: nothing is written, the store is only read. max_rejects: `500` or `1%`, beyond which it stops.
+    name: under which the file is told, where it is not its own. out: folder for the reports. dry: nothing is written, the store is only read. max_rejects: `500` or `1%`, beyond which it stops.
     again: map a finished file once more (what is unchanged makes no version).
     Errors: Reject where the file as a whole cannot be read; OSError; Busy; errors.Failure of the waist.
     """
     began, digest = time.monotonic(), await asyncio.to_thread(sha256, path)
     ids = Ids(await world.store.value("import-secret", new_secret), mapping.site.prefix)
-    job = _Run(world, mapping, path, digest, ids, dry)
+    job = _Run(world, mapping, path, name or path.name, digest, ids, dry)
     await job.open(again)
     resumed, already = job.ledger.row if job.ledger.records else 0, job.ledger.state == "done"
     if not already:
         await job.all(max_rejects, progress)
         if await asyncio.to_thread(sha256, path) != digest:
-            raise Busy(f"{path.name} changed while it was read; import it again.")
+            raise Busy(f"{job.name} changed while it was read; import it again.")
     rejects, unmapped = await job.told()
-    done = report.result(mapping, path.name, digest, _all_unchanged(job.ledger) if already else job.ledger, rejects, unmapped,
+    done = report.result(mapping, job.name, digest, _all_unchanged(job.ledger) if already else job.ledger, rejects, unmapped,
                          task="" if dry else f"Task/{job.id}", seconds=time.monotonic() - began, resumed=resumed, already=already, dry=dry,
                          new_columns=job.reader.new)
     if out:
@@ -103,8 +103,8 @@ class Mapped:
 
 
 class _Run:
-    def __init__(self, world: World, mapping: Mapping, path: Path, digest: str, ids: Ids, dry: bool):
-        self.records, self.mapping, self.path, self.digest, self.ids, self.dry = Records(world, caller(mapping.site)), mapping, path, digest, ids, dry
+    def __init__(self, world: World, mapping: Mapping, path: Path, name: str, digest: str, ids: Ids, dry: bool):
+        self.records, self.mapping, self.name, self.digest, self.ids, self.dry = Records(world, caller(mapping.site)), mapping, name, digest, ids, dry
         self.reader = reader(path, mapping)
         self.id = ids("Task", f"{mapping.site.name}/import", (digest, mapping.hash))
         self.ledger, self.version = Ledger(row=self.reader.first), None
@@ -275,7 +275,7 @@ class _Run:
             chunk.ledger.chunks.append(chunk.ledger.chunk)
             task = ledgers.chunk_task(self._chunk_id(chunk.ledger.chunk), self.id, chunk.ledger.chunk, chunk.rejected, unmapped)
             changes.append(Change("update", "Task", task["id"], task, place=f"chunk {chunk.ledger.chunk}"))
-        task = ledgers.run_task(self.id, organization, self.mapping, self.path.name, self.digest, chunk.ledger)
+        task = ledgers.run_task(self.id, organization, self.mapping, self.name, self.digest, chunk.ledger)
         changes.append(Change("update", "Task", self.id, task, place="run", **_guarded(self.version)))
         done = await self.records.commit(changes)
         self.version = done[-1].entry.version
@@ -323,8 +323,3 @@ def limit(text: str) -> Callable[[Ledger], bool]:
         return lambda ledger: ledger.rejected * 100 > int(number) * ledger.records
     return lambda ledger: ledger.rejected > int(number)
 
-
-def files(paths: list[Path]) -> Iterator[Path]:
-    """The files themselves, folders given as their files in order of name."""
-    for path in paths:
-        yield from sorted(one for one in path.iterdir() if one.is_file()) if path.is_dir() else [path]

@@ -8,6 +8,7 @@ import inspect
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from fnmatch import fnmatch
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
@@ -41,12 +42,20 @@ class Site:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """How the export is written: kind, encoding (empty where the kind has its own), what stands for no value, the zone of its times, and what its reader asks for."""
+    """How the export is written: kind, encoding (empty where the kind has its own), what stands for no value, the zone of its times, what its reader asks for.
+
+    files: a pattern of file names that this mapping is for (`patients*.csv`), empty for any
+    """
     kind: str
     encoding: str
     null: frozenset[str]
     zone: ZoneInfo
     options: dict[str, object]
+    files: str = ""
+
+    def reads(self, name: str) -> bool:
+        """The mapping is for a file of this name."""
+        return not self.files or fnmatch(name.lower(), self.files.lower())
 
 
 class Row:
@@ -169,11 +178,11 @@ def _source(node: Map) -> Source:
     if kind not in READERS:
         raise Mistake(kind.place, f"a source of kind '{kind}' cannot be read; known are {', '.join(READERS)}")
     reads = READERS[kind]
-    node.only(("kind", "null", "zone", *(("encoding",) if reads.ENCODINGS else ()), *reads.OPTIONS))
+    node.only(("kind", "null", "zone", "files", *(("encoding",) if reads.ENCODINGS else ()), *reads.OPTIONS))
     encoding = _need(node, "encoding").lower() if reads.ENCODINGS else ""
     if reads.ENCODINGS and encoding not in reads.ENCODINGS:
         raise Mistake(node["encoding"].place, f"encoding '{encoding}' is none of {', '.join(reads.ENCODINGS)}")
-    return Source(str(kind), encoding, frozenset({"", *node.get("null", [])}), _zone(zone), reads.options(node) if reads.OPTIONS else {})
+    return Source(str(kind), encoding, frozenset({"", *node.get("null", [])}), _zone(zone), reads.options(node) if reads.OPTIONS else {}, str(node.get("files", "")))
 
 
 def _zone(name: Text) -> ZoneInfo:

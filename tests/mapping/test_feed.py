@@ -11,13 +11,17 @@ import subprocess
 import sys
 import time
 
+import openpyxl
+import pytest
+
 from app.fhir import json as fhir
 from app.mapping import feed
 from app.mapping.report import COLUMNS
 from app.records import Change, Records
 from app.settings import shipped
 from tests.conftest import operator
-from tests.mapping.making import compiled, export
+from tests.mapping.making import HEAD, compiled, export
+from tests.mapping.readers.making import dbf
 
 BAD = ("1,张三,19800101,", "2,李四,19801301,", "3,,19800101,")
 
@@ -107,3 +111,52 @@ def test_a_run_that_is_killed_goes_on_exactly_once(tmp_path):
     assert subprocess.run(words, cwd=here, capture_output=True).returncode == 1
     summary = json.loads((tmp_path / "out" / "summary.json").read_text(encoding="utf-8"))
     assert (summary["records"], summary["accepted"], summary["resources"]["Patient"]) == (4001, 4000, {"created": 4000, "updated": 0, "unchanged": 0})
+
+
+KINDS = {"excel": "kind: excel, sheet: Sheet", "dbf": "kind: dbf, encoding: gb18030", "ndjson": "kind: ndjson", "xml": "kind: xml, rows: row",
+         "fixed": "kind: fixed, encoding: gb18030, fields: [{号: 2}, {名: 8}, {值: 8}, {备注: 4}]"}
+PEOPLE = (("1", "张三", "19800101", "甲"), ("2", "李四", "19801301", "-乙"), ("3", "王五", "19900101", ""))
+
+
+def _write(kind: str, path) -> None:
+    names = ("号", "名", "值", "备注")
+    if kind == "excel":
+        book = openpyxl.Workbook()
+        for row in (names, *PEOPLE):
+            book.active.append(row)
+        book.save(path)
+    elif kind == "dbf":
+        dbf(path, list(zip(names, "CCCC", (2, 8, 8, 4))), PEOPLE)
+    elif kind == "ndjson":
+        path.write_text("".join(json.dumps(dict(zip(names, row)), ensure_ascii=False) + "\n" for row in PEOPLE), encoding="utf-8")
+    elif kind == "xml":
+        path.write_text("<a>" + "".join("<row>" + "".join(f"<{n}>{v}</{n}>" for n, v in zip(names, row)) + "</row>" for row in PEOPLE) + "</a>", encoding="utf-8")
+    else:
+        path.write_bytes(b"".join(b"".join(v.encode("gb18030").ljust(w) for v, w in zip(row, (2, 8, 8, 4))) + b"\r\n" for row in PEOPLE))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_each_kind_of_source_is_imported_and_its_rejects_come_back_as_csv(world, tmp_path, kind):
+    mapping, path = compiled(tmp_path, head=HEAD.replace('kind: csv, encoding: gb18030', KINDS[kind])), tmp_path / f"v.{kind}"
+    _write(kind, path)
+    done = await feed.run(world, mapping, path, out=tmp_path / "out")
+    assert (done.records, done.accepted, done.by_code) == (3, 2, {"bad-date": 1}) and await names(world) == [("张三", 1), ("王五", 1)]
+    raw = (tmp_path / "out" / "rejects.csv").read_bytes()
+    encoding = mapping.source.encoding or "utf-8-sig"
+    head, row = list(csv.reader(io.StringIO(raw.decode(encoding), newline="")))
+    assert head == ["号", "名", "值", "备注", *COLUMNS] and [cell.strip() for cell in row[:4]] == ["2", "李四", "19801301", "-乙"]
+    (tmp_path / "fixed.csv").write_bytes(raw.replace(b"19801301", b"19801231"))
+    again = await feed.run(world, mapping, tmp_path / "fixed.csv", out=tmp_path / "again")
+    assert (again.records, again.accepted) == (1, 1) and ("李四", 1) in await names(world)
+
+
+async def test_a_killed_run_of_each_kind_goes_on_at_its_place(world, tmp_path, monkeypatch):
+    monkeypatch.setattr(feed, "CHUNK", 1)
+    for kind, source in KINDS.items():
+        folder = tmp_path / kind
+        mapping, path = compiled(folder, head=HEAD.replace('kind: csv, encoding: gb18030', source)), folder / f"v.{kind}"
+        _write(kind, path)
+        stopped = await feed.run(world, mapping, path, max_rejects="0")
+        assert stopped.stopped and stopped.records == 2, kind
+        done = await feed.run(world, mapping, path)
+        assert (done.records, done.accepted, done.rejected) == (3, 2, 1) and done.resumed, kind
