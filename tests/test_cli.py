@@ -163,7 +163,6 @@ def _until_served(port: int, process: subprocess.Popen) -> None:
     raise AssertionError(process.stdout.read())
 
 
-<<<<<<< HEAD
 def stored(folder, work):
     """What `work` does with the records of the store s.db of a folder."""
     async def within():
@@ -206,7 +205,7 @@ def test_a_reindex_that_another_process_does_is_told(tmp_path):
     stored(tmp_path, under_way)
     code, text = yilian(tmp_path, "reindex", "--store", "sqlite:s.db")
     assert code == 3 and "Another process makes the index anew: Task/" in text
-=======
+
 def test_a_folder_and_a_zip_of_a_site_go_to_the_mappings_that_are_for_their_files(tmp_path):
     home = tmp_path / "h"
     home.mkdir()
@@ -224,4 +223,3 @@ def test_a_folder_and_a_zip_of_a_site_go_to_the_mappings_that_are_for_their_file
     assert code == 2 and "people-1.csv: 2 records" in text and "more.zip/people-2.csv: 1 records" in text and "places.csv: no mapping" in text
     assert "people-broken.csv was not imported" in text
     assert json.loads((tmp_path / "import-report" / "people" / "more.zip" / "people-2.csv" / "summary.json").read_text())["accepted"] == 1
->>>>>>> 9b8b719 (An import takes folders, zip and gz archives; a site's name gives each file to the mappings that are for it; rejects of every kind of source come back as CSV)

@@ -12,14 +12,9 @@ FLOORS = [("errors", "caller", "settings", "cursor"), ("fhir",), ("search",), ("
 FLOOR = {room: level for level, rooms in enumerate(FLOORS) for room in rooms}
 GROUND_ORDER = ("errors", "settings", "caller", "cursor")
 HOMES = {"pymongo": ("store/mongo",), "mongoengine": ("store/mongo",), "sqlite3": ("store/sqlite",), "jose": ("auth/tokens",), "jinja2": ("console",),
-<<<<<<< HEAD
          "pydicom": ("mapping/readers", "imaging"), "fastapi": ("rest", "console", "imaging", "auth", "main"), "starlette": ("rest", "console", "imaging", "auth", "main"),
-         "ucumvert": ("fhir/ucum",), "lark": ("fhir/ucum",)}
+         "ucumvert": ("fhir/ucum",), "lark": ("fhir/ucum",), **dict.fromkeys(("lxml", "python_calamine", "ijson"), ("mapping/readers",))}
 WAIST = {"world", "change", "terms", "commit", "page", "records"}
-=======
-         "pydicom": ("mapping/readers", "imaging"), **dict.fromkeys(("lxml", "python_calamine", "ijson"), ("mapping/readers",)), "fastapi": ("rest", "console", "imaging", "auth", "main"), "starlette": ("rest", "console", "imaging", "auth", "main")}
-WAIST = {"world", "change", "commit", "page", "records"}
->>>>>>> 9b8b719 (An import takes folders, zip and gz archives; a site's name gives each file to the mappings that are for it; rejects of every kind of source come back as CSV)
 STORE_USERS = {"store", "sharing", "audit", "main", *WAIST}
 PURE = ("fhir", "search", "workflow")
 IMPURE = {"time", "asyncio", "socket", "sqlite3", "random", "secrets", "os", "subprocess", "urllib", "http"}
