@@ -14,8 +14,6 @@ from pathlib import Path
 
 TARGET = Path(__file__).parent.parent / "app" / "fhir" / "r4.json.gz"
 SD = "http://hl7.org/fhir/StructureDefinition/"
-UNDECIDABLE = {"http://hl7.org/fhir/ValueSet/ucum-units", "http://hl7.org/fhir/ValueSet/currencies", "http://hl7.org/fhir/ValueSet/mimetypes",
-               "http://hl7.org/fhir/ValueSet/all-languages"}
 
 
 def package() -> dict[str, list[dict]]:
@@ -36,15 +34,12 @@ def compiled() -> bytes:
     """The compact file's bytes; the same for the same package."""
     found = package()
     structures = [s for s in found["StructureDefinition"] if s.get("derivation") != "constraint" and s["kind"] != "logical" and "snapshot" in s and s["url"].startswith(SD)]
-    sets, systems = {v["url"]: v for v in found["ValueSet"]}, {c["url"]: c for c in found["CodeSystem"]}
     types = {s["type"]: type_(s) for s in structures}
-    required = sorted({b[1] for t in types.values() for es in t["elements"].values() for e in es if (b := e[6]) and b[0] == "required"})
     content = {
         "types": types,
         "parameters": sorted(filter(None, map(parameter, found["SearchParameter"])), key=lambda p: p["url"]),
         "compartments": {c["code"]: {r["code"]: r["param"] for r in c["resource"] if r.get("param")} for c in found["CompartmentDefinition"] if not c["url"].endswith("/example")},
         "operations": [operation(o) for o in sorted(found["OperationDefinition"], key=lambda o: o["url"]) if not o["url"].endswith("/example")],
-        "codes": {url: codes for url in required if (codes := expand(url, sets, systems)) is not None},
     }
     text = json.dumps(content, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
     buffer = io.BytesIO()
@@ -71,7 +66,8 @@ def type_(structure: dict) -> dict:
             types = ["id"] if parent == structure["type"] else types  # the package says string; the page says id
         targets = sorted({p.removeprefix(SD) for t in element.get("type", ()) for p in t.get("targetProfile", ())})
         binding = element.get("binding") or {}
-        bound = [binding["strength"], binding["valueSet"].split("|")[0]] if binding.get("valueSet") else None
+        most = [x["valueCanonical"] for x in binding.get("extension", ()) if x["url"] == SD + "elementdefinition-maxValueSet"]
+        bound = [binding["strength"], binding["valueSet"].split("|")[0], *most] if binding.get("valueSet") else None
         elements[parent].append([name.removesuffix("[x]"), element["min"], -1 if element["max"] == "*" else int(element["max"]), types, targets, choice, bound,
                                  element.get("contentReference", "").removeprefix("#"), bool(element.get("isSummary")), bool(element.get("isModifier")), element.get("short", "")])
     value = next((e for e in structure["snapshot"]["element"] if e["path"] == f"{structure['type']}.value"), {})
@@ -100,75 +96,6 @@ def parameter(found: dict) -> dict | None:
 
 def operation(found: dict) -> dict:
     return {key: found[key] for key in ("url", "code", "name", "system", "type", "instance", "resource", "affectsState") if key in found}
-
-
-def expand(url: str, sets: dict, systems: dict, seen: tuple = ()) -> list | None:
-    """[[system, [[code, display], ...]], ...] of a value set, or None where the package cannot decide it."""
-    url = url.split("|")[0]
-    held = sets.get(url)
-    if held is None or url in UNDECIDABLE or url in seen:
-        return None
-    result: dict[str, dict[str, str]] = defaultdict(dict)
-    for include in held.get("compose", {}).get("include", ()):
-        part = _include(include, sets, systems, (*seen, url))
-        if part is None:
-            return None
-        for system, codes in part.items():
-            result[system].update(codes)
-    for exclude in held.get("compose", {}).get("exclude", ()):
-        for system, codes in (_include(exclude, sets, systems, (*seen, url)) or {}).items():
-            for code in codes:
-                result[system].pop(code, None)
-    return [[system, sorted(codes.items())] for system, codes in sorted(result.items())] or None
-
-
-def _include(include: dict, sets, systems, seen) -> dict | None:
-    result: dict[str, dict[str, str]] = {}
-    system = include.get("system")
-    if system:
-        if include.get("concept"):
-            result[system] = {c["code"]: c.get("display", "") for c in include["concept"]}
-        else:
-            known = systems.get(system)
-            if known is None or known.get("content") not in ("complete", None) or not known.get("concept"):
-                return None
-            codes = _concepts(known, include.get("filter", ()))
-            if codes is None:
-                return None
-            result[system] = codes
-    for url in include.get("valueSet", ()):
-        part = expand(url, sets, systems, seen)
-        if part is None:
-            return None
-        if system:
-            allowed = {s: dict(c) for s, c in part}.get(system, {})
-            result[system] = {code: display for code, display in result[system].items() if code in allowed}
-        else:
-            for s, codes in part:
-                result.setdefault(s, {}).update(dict(codes))
-    return result
-
-
-def _concepts(system: dict, filters) -> dict | None:
-    """Codes of a system that meet its filters (is-a, descendent-of); None for a filter of another kind."""
-    flat: dict[str, tuple[str, set[str]]] = {}
-
-    def walk(concepts, ancestors):
-        for concept in concepts:
-            parents = {p["valueCode"] for p in concept.get("property", ()) if p["code"] in ("subsumedBy", "parent") and "valueCode" in p}
-            flat[concept["code"]] = (concept.get("display", ""), ancestors | parents)
-            walk(concept.get("concept", ()), ancestors | {concept["code"]})
-    walk(system["concept"], frozenset())
-
-    def above(code, seen=()):
-        direct = flat.get(code, ("", set()))[1]
-        return direct | {a for d in direct if d not in seen for a in above(d, (*seen, code))}
-    kept = {code: display for code, (display, _) in flat.items()}
-    for rule in filters:
-        if rule["op"] not in ("is-a", "descendent-of") or rule["property"] not in ("concept", "code"):
-            return None
-        kept = {code: display for code, display in kept.items() if rule["value"] in above(code) or (rule["op"] == "is-a" and code == rule["value"])}
-    return kept
 
 
 if __name__ == "__main__":

@@ -47,9 +47,9 @@ class System:
             concept = self.concepts.get(self._folded.get(code.casefold()))
         return concept
 
-    def near(self, code: str) -> list[str]:
-        """Codes that look like this one."""
-        return get_close_matches(code, self.concepts, 3) if len(self.concepts) < 5000 else []
+    def refusal(self, code: str) -> str:
+        """What to say of what is none of its codes."""
+        return f"{code!r} is no code of {self.url}{near(code, self.concepts)}."
 
     def above(self, code: str) -> set[str]:
         """The code and all that subsume it."""
@@ -65,6 +65,12 @@ class System:
             fresh = [other for each in fresh for other in step.get(each, ()) if other not in found]
             found.update(fresh)
         return found & self.concepts.keys()
+
+
+def near(code: str, codes) -> str:
+    """The end of a message: which of the codes look like this one."""
+    found = get_close_matches(code[:100], codes, 3) if len(codes) < 5000 else ()
+    return f"; near it are {', '.join(found)}" if found else ""
 
 
 def spellings(code: str) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""R4's definitions as look-ups: types and their elements, search parameters, compartments, value sets. https://hl7.org/fhir/R4/
+"""R4's definitions as look-ups: types and their elements, search parameters, compartments, invariants. https://hl7.org/fhir/R4/
 
 Compiled by scripts/compile_r4.py into r4.json.gz; loaded at the first question.
 """
@@ -18,7 +18,8 @@ class Element(NamedTuple):
     """One JSON property of a type.
 
     name: the element's name; choice: the base name (`value` of valueQuantity) or ``; max: -1 for any number; type: a type's name, or the
-    path of an anonymous one (`Patient.contact`); targets: types that a Reference may name (empty: any); binding: (strength, value set)
+    path of an anonymous one (`Patient.contact`); targets: types that a Reference may name (empty: any)
+    binding: (strength, value set), and the value set that is the most it may be extended to, where there is one
     """
 
     name: str
@@ -27,7 +28,7 @@ class Element(NamedTuple):
     type: str
     choice: str = ""
     targets: tuple[str, ...] = ()
-    binding: tuple[str, str] | None = None
+    binding: tuple[str, ...] | None = None
     summary: bool = False
     modifier: bool = False
     short: str = ""
@@ -153,19 +154,6 @@ def parameter(url: str) -> Parameter | None:
 def compartment(name: str) -> dict[str, tuple[str, ...]]:
     """Resource type -> codes of the parameters by which it belongs to the compartment; `{def}` stands for the resource itself."""
     return {type: tuple(params) for type, params in _all()["compartments"][name].items()}
-
-
-@lru_cache(None)
-def codes(value_set: str) -> frozenset[tuple[str, str]] | None:
-    """The (system, code) pairs of a required value set; None where the package cannot decide it."""
-    held = _all()["codes"].get(value_set.split("|")[0])
-    return frozenset((system, code) for system, listed in held for code, _ in listed) if held else None
-
-
-@lru_cache(None)
-def code_systems(value_set: str) -> dict[str, str]:
-    """code -> system of a held value set, for elements of type code."""
-    return {code: system for system, listed in _all()["codes"].get(value_set.split("|")[0], ()) for code, _ in listed}
 
 
 @lru_cache(1)

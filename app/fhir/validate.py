@@ -9,7 +9,7 @@ from difflib import get_close_matches
 from functools import lru_cache
 
 from app.errors import Issue
-from app.fhir import definitions, invariants, narrative, primitive, profile
+from app.fhir import bindings, definitions, invariants, narrative, primitive, profile
 
 MOST = 200
 """Issues that one validation reports; a resource with more is wrong enough."""
@@ -32,32 +32,39 @@ def validate(resource: dict, type: str | None = None, *, warnings: bool = False,
     if not any(issue.code == "structure" for issue in issues):
         told = {(issue.code, issue.expression) for issue in issues}
         issues += [i for i in profile.check(resource, profiles, library) if (warnings or i.severity == "error") and (i.code, i.expression) not in told]
-    return issues[:MOST]
+    return _most(issues)
 
 
 def by_r4(resource: dict, type: str | None = None, *, warnings: bool = False) -> list[Issue]:
     """What R4 itself says: of the structure and, where that is right, by the invariants; those of best practice only with `warnings`. Errors: TooCostly."""
-    issues = structure(resource, type)
+    issues = structure(resource, type, warnings=warnings)
     if not any(issue.code == "structure" for issue in issues):
         issues += invariants.check(resource, warnings=warnings)
-    return issues[:MOST]
+    return _most(issues)
 
 
-def structure(resource: dict, type: str | None = None) -> list[Issue]:
-    """The issues of a resource's structure. Never raises on what JSON can say.
+def _most(issues: list[Issue]) -> list[Issue]:
+    """Where there are too many, errors before others."""
+    return issues if len(issues) <= MOST else sorted(issues, key=lambda issue: issue.severity != "error")[:MOST]
+
+
+def structure(resource: dict, type: str | None = None, *, warnings: bool = False) -> list[Issue]:
+    """The issues of a resource's structure, errors first. Never raises on what JSON can say.
 
     Each issue has a code of http://hl7.org/fhir/issue-type and a FHIRPath expression of the place.
     """
-    issues = _Found()
+    issues = _Found(warnings)
     _resource(resource, type or "", "", issues, 0)
-    return issues[:MOST]
+    return (issues + (issues.warnings or []))[:MOST]
 
 
 class _Found(list):
-    """The issues, and the types of what references may name where the validation is: contained resources by `#id`, entries by their fullUrl."""
+    """The errors, beside them the warnings where they are asked for, and the types of what references may name where the validation is:
+    contained resources by `#id`, entries by their fullUrl."""
 
-    def __init__(self):
+    def __init__(self, warnings: bool):
         super().__init__()
+        self.warnings: list[Issue] | None = [] if warnings else None
         self.contained: dict[str, str] = {}
         self.entries: dict[str, str] = {}
 
@@ -121,7 +128,8 @@ def _wanted(type: str, keys: tuple[str, ...]) -> str:
     if len(keys) > 1:
         return f"one of {', '.join(keys)}"
     element = definitions.elements(type)[keys[0]]
-    codes = definitions.code_systems(element.binding[1]) if element.type == "code" and element.binding else {}
+    values = bindings.required(element) if element.type == "code" else None
+    codes = values.codes if values and values.codes else ()
     if 0 < len(codes) <= 30:
         meant = f"one of {', '.join(sorted(codes))}"
     elif element.targets and "Resource" not in element.targets:
@@ -246,31 +254,26 @@ def _single(element):
         return lambda value, path, issues, depth: _resource(value, "", path, issues, depth)
     if type == "Reference":
         return _reference(frozenset() if "Resource" in element.targets else frozenset(element.targets))
-    if type in ("Coding", "CodeableConcept") and element.binding and element.binding[0] == "required" and definitions.codes(element.binding[1]):
-        return _coded(type, element)
+    if type in ("Coding", "CodeableConcept"):
+        return _coded(type, bindings.coded(element))
     return lambda value, path, issues, depth: _object(value, type, path, issues, depth + 1)
 
 
 def _primitive(type: str, element):
     good, check = primitive._CHECKS[type], primitive.check
-    allowed = definitions.code_systems(element.binding[1]) if type == "code" and element.binding and element.binding[0] == "required" else None
+    allowed = bindings.code(element) if type == "code" else None
 
     def single(value, path, issues, depth):
         if not good(value):
             issues.append(Issue("error", "value", check(type, value), path))
-        elif allowed and value not in allowed:
-            issues.append(Issue("error", "code-invalid", _not_in(value, allowed, element.binding[1]), path))
+        elif allowed:
+            allowed(value, path, issues)
 
     def div(value, path, issues, depth):
         wrong = narrative.problem(value) if good(value) else check(type, value)
         if wrong:
             issues.append(Issue("error", "value", wrong, path))
     return div if type == "xhtml" else single
-
-
-def _not_in(code: str, allowed: dict, value_set: str) -> str:
-    few = f"; it may be {', '.join(sorted(allowed))}" if len(allowed) <= 30 else ""
-    return f"{code!r} is no code of {value_set}{few}."
 
 
 def _reference(targets: frozenset[str]):
@@ -302,16 +305,10 @@ def _named(reference: str, inside: _Found) -> str | None:
     return type if type is not None and definitions.is_resource(type) else None
 
 
-def _coded(type: str, element):
-    allowed = definitions.codes(element.binding[1])
-
+def _coded(type: str, check):
     def single(value, path, issues, depth):
+        before = len(issues)
         _object(value, type, path, issues, depth + 1)
-        codings = (value.get("coding") or () if type == "CodeableConcept" else (value,)) if isinstance(value, dict) else ()
-        codings = [c for c in codings if isinstance(c, dict)] if isinstance(codings, (list, tuple)) else []
-        if codings and not any((c.get("system"), c.get("code")) in allowed for c in codings if isinstance(c.get("system"), (str, type_none)) and isinstance(c.get("code"), (str, type_none))):
-            issues.append(Issue("error", "code-invalid", _not_in(str(codings[0].get("code")), dict.fromkeys(c for _, c in allowed), element.binding[1]), path))
+        if before == len(issues) < MOST:
+            check(value, path, issues)
     return single
-
-
-type_none = type(None)

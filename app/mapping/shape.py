@@ -4,7 +4,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from app.fhir import definitions
+from app.fhir import bindings, definitions
 from app.fhir.json import Number
 from app.mapping.document import Mistake
 
@@ -31,8 +31,8 @@ class Shape(NamedTuple):
             more = f"; it is one of {', '.join(wanted[1][:6])}, ..." if wanted else ""
             raise Mistake(place, f"{self.path} has no element '{name}'{more}")
         element = known[name]
-        held = definitions.codes(element.binding[1]) if element.binding and element.binding[0] == "required" and element.type == "code" else None
-        return Shape(element.type, f"{self.path}.{name}", element.max != 1, held and frozenset(code for _, code in held))
+        values = bindings.required(element) if element.type == "code" else None
+        return Shape(element.type, f"{self.path}.{name}", element.max != 1, values and values.codes)
 
     def listed(self, place: str) -> "Shape":
         """The same place for one item of its list. Errors: Mistake where R4 has no list."""

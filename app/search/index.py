@@ -5,6 +5,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import NamedTuple
 
+from app.fhir import bindings
 from app.search import parameters, types
 from app.search.paths import Branch, Composite, Frame, Of, Unfit, ends, walk
 from app.search.query import Row
@@ -58,8 +59,8 @@ def plant(tree: Branch, type: str, param, expression: str) -> None:
 
 def reader_of(param, end) -> Callable | None:
     """What adds the rows of a parameter at one end of its expression."""
-    if param.type == "token" and end.type == "code" and (system := parameters.system(end.element)):
-        return token.code_of(system)
+    if param.type == "token" and end.type == "code" and (values := bindings.required(end.element)):
+        return token.code_of(values)
     if param.type == "string" and end.type == "string" and end.element is not None and end.element.path == "HumanName.family":
         return string.family
     return types.TYPES[param.type].READERS.get(end.type)

@@ -11,7 +11,7 @@ from app.search.param import Param
 from app.search.paths import Branch, Unfit, ends
 from app.search.types import special
 
-__all__ = ["COMMON", "Param", "STAMPED", "TYPES", "definition", "find", "has_element", "is_type", "look", "members", "of", "part_expressions", "system"]
+__all__ = ["COMMON", "Param", "STAMPED", "TYPES", "definition", "find", "has_element", "is_type", "look", "members", "of", "part_expressions"]
 TYPES: tuple[str, ...] = definitions.ENDPOINT_TYPES
 """Every type with an address."""
 STAMPED = frozenset(special.CLAUSES) | {"_filter"}
@@ -113,13 +113,6 @@ def _part_kinds(type: str, known: definitions.Parameter) -> list[tuple[str, froz
 
 def part_expressions(known: definitions.Parameter) -> list[str]:
     return [expression for _, expression in known.components]
-
-
-def system(element) -> dict[str, str] | None:
-    """code -> system of an element of type code with a required value set that is held; None where its codes' systems are not known."""
-    if element is None or not element.binding or element.binding[0] != "required":
-        return None
-    return definitions.code_systems(element.binding[1]) or None
 
 
 def members(name: str) -> dict[str, tuple[str, ...]]:

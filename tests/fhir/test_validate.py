@@ -144,7 +144,7 @@ def test_a_bundles_entries_are_validated_in_their_place():
 
 def test_required_codings_are_held_against_their_value_set():
     resource = {"resourceType": "AllergyIntolerance", "patient": {"reference": "Patient/1"}, "clinicalStatus": {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/allergyintolerance-clinical", "code": "alive"}]}}
-    assert found(resource) == [("code-invalid", "AllergyIntolerance.clinicalStatus")]
+    assert found(resource) == [("code-invalid", "AllergyIntolerance.clinicalStatus.coding[0].code")]
 
 
 @pytest.mark.parametrize("type", definitions.ENDPOINT_TYPES)

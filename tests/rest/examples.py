@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from app.fhir import definitions
+from app.fhir import bindings, definitions
 from app.search import parameters
 from app.search.paths import Bears, Branch, Equals, Is, Unfit, ends
 
@@ -38,8 +38,8 @@ def value(type: str, element=None) -> tuple:
     if type == "Reference":
         target = next((t for t in (element.targets if element else ()) if t in definitions.TYPES), "Patient")
         return {"reference": f"{target}/x1", "identifier": {"system": "urn:s", "value": "a"}}, f"{target}/x1", f"{target}/x2"
-    if type == "CodeableConcept" and element is not None and element.binding and element.binding[0] == "required" and definitions.codes(element.binding[1]):
-        (system, code), *others = sorted(definitions.codes(element.binding[1]))
+    if type == "CodeableConcept" and (values := bindings.required(element)):
+        system, code = next((s, c) for s, codes in values.sets.items() for c in sorted(codes.listed) or ["mg"])
         return {"coding": [{"system": system, "code": code, "display": "Alpha"}], "text": "Alpha"}, f"{system}|{code}", "urn:s|z"
     if type in VALUES:
         return VALUES[type]
@@ -49,9 +49,9 @@ def value(type: str, element=None) -> tuple:
 
 
 def _code(element) -> tuple:
-    codes = sorted(code for _, code in (definitions.codes(element.binding[1]) or ())) if element is not None and element.binding and element.binding[0] == "required" else []
-    first = codes[0] if codes else "a"
-    return first, first, next((c for c in codes if c != first), "zz")
+    values = bindings.required(element)
+    codes = ["a", "zz"] if values is None else sorted(values.codes or next(codes for codes in (["aa", "zz"], ["a/b", "z/z"]) if values.system(codes[0]) is not None))
+    return codes[0], codes[0], next((c for c in codes if c != codes[0]), "zz")
 
 
 def _something(type: str) -> dict:

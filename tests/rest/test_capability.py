@@ -1,11 +1,14 @@
 """The CapabilityStatement is true, line by line. http://hl7.org/fhir/R4/http.html#capabilities"""
 import asyncio
+import hashlib
 import re
 
 import pytest
 
 from app.fhir import definitions, validate
-from app.search import parameters
+from app.fhir.codesystem import System
+from app.fhir.terminology import code_system
+from app.search import index, parameters
 from tests.rest import examples
 from tests.rest.conftest import entry, serving, transaction
 
@@ -31,6 +34,8 @@ def questions(said: dict, found: tuple[dict, str, str]) -> list[tuple[str, str, 
     _, yes, no = found
     asked = [(said["name"], yes, no)]
     for modifier in words(said, "Modifiers"):
+        if said["type"] == "token" and modifier in TERMS:
+            continue
         if modifier == "not":
             asked.append((f"{said['name']}:not", no, yes))
         elif modifier == "[type]":
@@ -43,6 +48,31 @@ def questions(said: dict, found: tuple[dict, str, str]) -> list[tuple[str, str, 
     if said["type"] != "composite":
         asked += [(said["name"], prefix + hit, prefix + miss) for prefix in words(said, "Prefixes") for hit, miss in [PREFIXES[said["type"]][prefix]]]
     return asked
+
+
+async def terms(client, type: str, said: dict, resource: dict) -> list[tuple[str, str, str]]:
+    """As questions, for modifiers that ask for value sets and code systems: sets of its code and of another, codes that are its own and that are not."""
+    row = next((r for r in index.rows(resource, "UTC") if r.param == f"{type}.{said['name']}" and r.code), None)
+    kinds = parameters.find(type, said["name"]).kinds
+    if said["type"] != "token" or row is None or not {*words(said, "Modifiers")} & TERMS or not row.system and kinds != {"code"}:  # Device.din reads extensions of all types
+        return []
+    system, held = row.system or "urn:s", CODES if row.system in ("", "urn:s") else code_system(row.system)
+    sets = [await _set(client, system, code) for code in (row.code, row.code + "-not")]
+    other = held and next((code for code in held.concepts if code not in held.above(row.code) | held.below(row.code)), None)
+    asked = [("in", *sets), ("not-in", *reversed(sets)), *([(m, f"{system}|{row.code}", f"{system}|{other}") for m in ("above", "below")] if other else [])]
+    return [(f"{said['name']}:{modifier}", yes, no) for modifier, yes, no in asked]
+
+
+async def _set(client, system: str, code: str) -> str:
+    id = hashlib.sha256(f"{system}|{code}".encode()).hexdigest()
+    made = await client.put(f"ValueSet/{id}", json={"resourceType": "ValueSet", "id": id, "status": "active", "compose": {"include": [{"system": system, "concept": [{"code": code}]}]}})
+    assert made.status_code in (200, 201)
+    return f"ValueSet/{id}"
+
+
+TERMS = {"in", "not-in", "above", "below"}
+S = {"resourceType": "CodeSystem", "url": "urn:s", "status": "active", "content": "complete", "caseSensitive": True, "concept": [{"code": "a"}, {"code": "alpha"}, {"code": "z"}]}
+CODES = System(S)
 
 
 @pytest.fixture(scope="module")
@@ -117,6 +147,7 @@ async def test_every_interaction_that_is_said_of_a_type_is_done(client, statemen
 async def test_every_parameter_and_modifier_that_is_said_finds_and_does_not_find(client, statement):
     """For each type: a resource a parameter, and for each modifier and prefix a search that finds it and one that does not."""
     wrong, seen = [], {}
+    await client.post("CodeSystem", json=S)
     for said in rest(statement)["resource"]:
         type = said["type"]
         assert {p["name"] for p in said["searchParam"]} == set(parameters.of(type))
@@ -125,7 +156,7 @@ async def test_every_parameter_and_modifier_that_is_said_finds_and_does_not_find
         assert None not in found, (type, [p["name"] for p, f in zip(params, found) if f is None])
         made = (await client.post("", json=transaction(*(entry("POST", type, f[0]) for f in found)))).json()
         ids = [e["response"]["location"].split("/")[1] for e in made["entry"]]
-        asked = [(id, *question) for p, f, id in zip(params, found, ids) for question in _sample(questions(p, f), p["type"], seen)]
+        asked = [(id, *question) for p, f, id in zip(params, found, ids) for question in _sample([*questions(p, f), *await terms(client, type, p, f[0])], p["type"], seen)]
         wrong += filter(None, await asyncio.gather(*(_wrong(client, type, *each) for each in asked)))
     assert not wrong, "\n".join(map(str, wrong))
 

@@ -5,6 +5,7 @@ A row is (system, code) as written, with the display or text beside it. No syste
 from __future__ import annotations
 
 from app import errors
+from app.fhir.bindings import Bound
 from app.fhir.codesystem import spellings
 from app.fhir.valueset import Codes
 from app.search.context import Context
@@ -77,11 +78,11 @@ READERS = {"Coding": _coding, "CodeableConcept": _concept, "Identifier": _identi
            **dict.fromkeys(("integer", "positiveInt", "unsignedInt"), _number)}
 
 
-def code_of(systems: dict[str, str]):
-    """The reader of a `code` element whose required value set tells the system of each code."""
+def code_of(values: Bound):
+    """The reader of a `code` element whose value set tells the system of each code."""
     def read(add, param: str, group: int, value, context: Context) -> None:
         if value is not None:
-            add(Row(param, group, systems.get(value, ""), value))
+            add(Row(param, group, values.system(value) or "", value))
     return read
 
 
@@ -126,16 +127,15 @@ def related(param, modifier: str, value: str, context: Context) -> list[Test]:
     system = context.terms.system(parts[0])
     concept = system.find(parts[1])
     if concept is None:
-        near = system.near(parts[1])
-        raise errors.Invalid(f"{parts[1]!r} is no code of {parts[0]}{f'; near it are {chr(44).join(near)}' if near else ''}.")
+        raise errors.Invalid(system.refusal(parts[1]))
     return among(param, parts[0], Codes(getattr(system, modifier)(concept["code"])), context)
 
 
 def among(param, system: str, codes: Codes, context: Context) -> list[Test]:
-    """Of codes of a system that a set lists, or of all but those."""
+    """Of codes of a system that a set lists, or of all but those. A code that stands alone, and whose system no one says, is taken for one of this."""
     held = context.terms.code_system(system)
     listed = sorted(codes.listed if held is None or held.cased else {s for code in codes.listed for s in spellings(code)})
-    ours = Compare("system", "eq", system)
+    ours = Compare("system", "in", (system, "")) if param.kinds == {"code"} else Compare("system", "eq", system)
     if not codes.but:
         return [Test(param.name, (Compare("code", "in", tuple(listed)), ours))] if listed else []
     between = zip([(), *((Compare("code", "gt", code),) for code in listed)], [*((Compare("code", "lt", code),) for code in listed), ()])

@@ -95,6 +95,11 @@ def test_in_finds_the_codings_of_a_value_set_and_not_in_what_has_none_of_them(na
     assert found("token", name, value, modifier="not-in", context=TERMS) is not expected
 
 
+def test_a_code_that_stands_alone_is_of_the_system_of_its_element_or_taken_for_one_of_the_set():
+    assert found("token", "lung", ("C34", "code"), modifier="in", context=TERMS) and not found("token", "lung", ("C35", "code"), modifier="in", context=TERMS)
+    assert not found("token", "lung", ({"code": "C34"}, "Coding"), modifier="in", context=TERMS)
+
+
 def test_not_in_finds_what_has_no_coding_at_all():
     assert found("token", "lung", modifier="not-in", context=TERMS, kinds=("CodeableConcept",))
     assert not found("token", "lung", modifier="in", context=TERMS, kinds=("CodeableConcept",))
