@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import decimal
+import re
 from decimal import Decimal
 from fractions import Fraction
 from typing import NamedTuple
@@ -9,7 +10,7 @@ from typing import NamedTuple
 from app.fhir import ucum
 from app.fhir.path.syntax import BadExpression
 
-EXACT = decimal.Context(prec=40, Emax=9999, Emin=-9999, traps=[])
+EXACT = decimal.Context(prec=40, rounding=decimal.ROUND_HALF_UP, Emax=9999, Emin=-9999, traps=[])
 
 CALENDAR = {"year": "a", "month": "mo", "week": "wk", "day": "d", "hour": "h", "minute": "min", "second": "s", "millisecond": "ms"}
 """Calendar unit -> the unit of UCUM that it stands for in a resource's quantity, and whose length it has from weeks on."""
@@ -99,17 +100,28 @@ def _step(unit: str) -> Fraction | None:
 
 
 def multiply(left: Quantity, right: Quantity) -> Quantity:
-    units = [unit for q in (left, right) if (unit := _code(q.unit)) != "1"]
-    return Quantity(EXACT.multiply(left.value, right.value), ".".join(units) or "1")
+    return Quantity(EXACT.multiply(left.value, right.value), _product(_code(left.unit), _code(right.unit), 1))
 
 
 def divide(left: Quantity, right: Quantity) -> Quantity | None:
     """None for a division by nothing."""
-    if not right.value:
-        return None
-    over, under = _code(left.unit), _code(right.unit)
-    unit = "1" if over == under else over if under == "1" else f"{over}/({under})" if "." in under or "/" in under else f"{over}/{under}"
-    return Quantity(EXACT.divide(left.value, right.value), unit)
+    return Quantity(EXACT.divide(left.value, right.value), _product(_code(left.unit), _code(right.unit), -1)) if right.value else None
+
+
+_POWER = re.compile(r"([a-zA-Z]+|\[[^\[\]]+\])(-?\d+)?")
+
+
+def _product(left: str, right: str, sign: int) -> str:
+    """The unit of a product or quotient; powers of one unit are one power: `cm` and `cm2` make `cm3`."""
+    if right == "1":
+        return left
+    a, b = _POWER.fullmatch(left), _POWER.fullmatch(right)
+    if a and b and a[1] == b[1]:
+        power = int(a[2] or 1) + sign * int(b[2] or 1)
+        return "1" if power == 0 else a[1] if power == 1 else f"{a[1]}{power}"
+    if left == "1" and sign > 0:
+        return right
+    return f"{left}{'.' if sign > 0 else '/'}{f'({right})' if '.' in right or '/' in right else right}"
 
 
 def _code(unit: str) -> str:

@@ -1,8 +1,7 @@
 """Regular expressions whose work is bounded, for patterns that clients write. http://hl7.org/fhirpath/N1/#matchesregex-string-boolean
 
 Python's engine goes back and tries again, and takes exponential time on patterns such as `(a+)+$` or `a?a?a?aaa`. A
-pattern with at most one place where it can choose goes to it, on a text that is not long; any other is run as a set
-of states, in time proportional to text times pattern.
+pattern with few ways to choose goes to it, on a text that is not long; any other is run as a set of states, in time proportional to text times pattern.
 """
 from __future__ import annotations
 
@@ -17,6 +16,7 @@ from app.fhir.path.syntax import BadExpression
 LONGEST_PATTERN = 1_000
 LONGEST_TEXT = 2_000
 MOST_STATES = 5_000
+_GROUP = re.compile(r"\$(?:(\d)|\{(\w+)\})", re.ASCII)
 _REPEATS = (op.MAX_REPEAT, op.MIN_REPEAT, op.POSSESSIVE_REPEAT)
 
 
@@ -30,25 +30,28 @@ def search(run: Evaluation, pattern: str, text: str) -> bool:
 
 
 def replace(run: Evaluation, text: str, pattern: str, substitution: str) -> str:
-    """The text with each match replaced; `$1` in the substitution stands for a group. No pattern matches nothing."""
+    """The text with each match replaced; `$1` and `${name}` in the substitution stand for groups. No pattern matches nothing."""
     if not pattern:
         return text
     compiled = _compiled(pattern)
     if compiled is None or len(text) > LONGEST_TEXT:
         raise BadExpression(f"replacing {pattern!r} takes too much work here")
     run.spend(len(text) // 10 + len(substitution))
-    groups = compiled.groups
+    known = {*map(str, range(compiled.groups + 1)), *compiled.groupindex}
 
     def fill(match):
+        def group(found):
+            name = found[1] or found[2]
+            return found[0] if name not in known else match[int(name) if name.isdecimal() else name] or ""
         run.spend(1 + len(substitution) // 50)
-        return re.sub(r"\$(\d)", lambda found: (match.group(int(found[1])) or "") if int(found[1]) <= groups else found[0], substitution)
+        return _GROUP.sub(group, substitution)
     return compiled.sub(fill, text)
 
 
 @lru_cache(maxsize=512)
 def _compiled(pattern: str) -> re.Pattern | None:
     """The pattern for Python's engine, or None where that is not safe."""
-    return re.compile(pattern, re.DOTALL) if _is_simple(_tree(pattern)) else None
+    return re.compile(_named(pattern), re.DOTALL) if _ways(_tree(pattern)) <= MOST_WAYS else None
 
 
 @lru_cache(maxsize=512)
@@ -59,26 +62,40 @@ def _states(pattern: str) -> "_States":
     return _States().build(tree)
 
 
+def _named(pattern: str) -> str:
+    """Named groups as Python writes them."""
+    return re.sub(r"(?<!\\)\(\?<(?=[A-Za-z_])", "(?P<", pattern)
+
+
 def _tree(pattern: str):
     if len(pattern) > LONGEST_PATTERN:
         raise BadExpression(f"a regular expression longer than {LONGEST_PATTERN} characters")
     try:
-        return _parser.parse(pattern, re.DOTALL)
+        return _parser.parse(_named(pattern), re.DOTALL)
     except (re.error, RecursionError, OverflowError) as error:
         raise BadExpression(f"{pattern!r} is no regular expression: {error}") from None
 
 
 _CHARACTERS = (op.LITERAL, op.NOT_LITERAL, op.IN, op.ANY)
+MOST_WAYS = 5_000
 
 
-def _is_simple(tree) -> bool:
-    """At most one repeat that can vary, and no repeat within a repeat: at worst quadratic, on a text that is bounded."""
-    found = list(_flat(tree))
-    if any(code not in (*_CHARACTERS, *_REPEATS, op.AT) for code, _ in found):
-        return False
-    repeats = [argument for code, argument in found if code in _REPEATS]
-    within = {code for *_, body in repeats for code, _ in _flat(body)}
-    return within <= set(_CHARACTERS) and sum(low != high for low, high, _ in repeats) <= 1
+def _ways(tree) -> int:
+    """In how many ways an engine that goes back may read a text from one place; more than MOST_WAYS where that is not bounded well."""
+    ways = 1
+    for code, argument in tree:
+        if code is op.SUBPATTERN:
+            ways *= _ways(argument[-1])
+        elif code is op.BRANCH:
+            ways *= sum(map(_ways, argument[1]))
+        elif code in _REPEATS:
+            low, high, body = argument
+            single = all(each in _CHARACTERS for each, _ in _flat(body)) and len(list(_flat(body))) == 1
+            ways *= min(high, LONGEST_TEXT) - low + 1 if single else MOST_WAYS + 1
+        elif code not in (*_CHARACTERS, op.AT):
+            return MOST_WAYS + 1
+        ways = min(ways, MOST_WAYS + 1)
+    return ways
 
 
 def _flat(tree):
@@ -153,11 +170,11 @@ class _States:
 _WORD = re.compile(r"\w")
 _CATEGORIES = {op.CATEGORY_DIGIT: str.isdecimal, op.CATEGORY_SPACE: str.isspace, op.CATEGORY_WORD: lambda c: _WORD.match(c) is not None,
                op.CATEGORY_NOT_DIGIT: lambda c: not c.isdecimal(), op.CATEGORY_NOT_SPACE: lambda c: not c.isspace(), op.CATEGORY_NOT_WORD: lambda c: _WORD.match(c) is None}
-_STARTS, _ENDS = (op.AT_BEGINNING, op.AT_BEGINNING_STRING), (op.AT_END, op.AT_END_STRING)
+_PLACES = {op.AT_BEGINNING: "start", op.AT_BEGINNING_STRING: "start", op.AT_END: "end", op.AT_END_STRING: "end", op.AT_BOUNDARY: "boundary", op.AT_NON_BOUNDARY: "inside"}
 
 
 def _test(code, argument):
-    """A test of one character, or the name of a place ('start', 'end')."""
+    """A test of one character, or the name of a place, one of _PLACES."""
     if code is op.LITERAL:
         wanted = chr(argument)
         return lambda c: c == wanted
@@ -168,10 +185,8 @@ def _test(code, argument):
         return lambda c: True
     if code is op.IN:
         return _set(argument)
-    if code is op.AT and argument in _STARTS:
-        return "start"
-    if code is op.AT and argument in _ENDS:
-        return "end"
+    if code is op.AT and argument in _PLACES:
+        return _PLACES[argument]
     raise BadExpression(f"a regular expression with {str(code).lower()} is not supported")
 
 
@@ -191,7 +206,7 @@ def _set(items):
 def _simulate(run: Evaluation, states: _States, text: str) -> bool:
     current: set[int] = set()
     for at in range(len(text) + 1):
-        current = _closure(run, states, current | {0}, at == 0, at == len(text))
+        current = _closure(run, states, current | {0}, _place(text, at))
         if states.final in current:
             return True
         if at < len(text):
@@ -200,12 +215,18 @@ def _simulate(run: Evaluation, states: _States, text: str) -> bool:
     return False
 
 
-def _closure(run: Evaluation, states: _States, current: set[int], at_start: bool, at_end: bool) -> set[int]:
+def _place(text: str, at: int) -> set[str]:
+    """The names of places that hold before a character."""
+    edge = bool(at > 0 and _WORD.match(text[at - 1])) is not bool(at < len(text) and _WORD.match(text[at]))
+    return {*(("start",) if at == 0 else ()), *(("end",) if at == len(text) else ()), "boundary" if edge else "inside"}
+
+
+def _closure(run: Evaluation, states: _States, current: set[int], place: set[str]) -> set[int]:
     """All states that can be reached without a character."""
     stack = list(current)
     while stack:
         for test, end in states.edges[stack.pop()]:
-            if end not in current and (test is None or test == "start" and at_start or test == "end" and at_end):
+            if end not in current and (test is None or test.__class__ is str and test in place):
                 current.add(end)
                 stack.append(end)
     run.spend(len(current))

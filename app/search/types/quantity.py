@@ -6,6 +6,7 @@ names a UCUM unit looks at those, any other at what was written.
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 from app import errors
 from app.fhir import ucum
@@ -24,9 +25,18 @@ def _add(add, param: str, group: int, unit: dict, low, high, comparator: str = "
     """The rows of what lies between two numbers, either of them None for an open end. unit: with system, code and unit."""
     system, code = unit.get("system") or "", unit.get("code")
     add(Row(param, group, system, code, unit.get("unit"), *_ends(low, high, comparator)))
-    if system == ucum.URL and code and (found := ucum.unit(code)) is not None:
-        low, high = (end if end is None else found.worth(end) for end in (low, high))
-        add(Row(f"{param}:ucum", group, None, found.base, None, *_ends(low, high, comparator)))
+    if system == ucum.URL and code and (found := _converted(code, low, high, comparator)) is not None:
+        base, low, high = found
+        add(Row(f"{param}:ucum", group, None, base, None, low, high))
+
+
+@lru_cache(maxsize=4096)
+def _converted(code: str, low, high, comparator: str) -> tuple[str, float, float] | None:
+    """(canonical unit, low, high). Kept: several parameters read one quantity, and many resources say the same."""
+    found = ucum.unit(code)
+    if found is None:
+        return None
+    return found.base, *_ends(*(end if end is None else found.worth(end) for end in (low, high)), comparator)
 
 
 def _ends(low, high, comparator: str) -> tuple[float, float]:
