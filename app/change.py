@@ -10,7 +10,8 @@ from typing import NamedTuple
 from app import errors
 from app.caller import Caller
 from app.fhir import bundle, json, narrative, summary, validate
-from app.search import index, stamp
+from app.search import index, own, stamp
+from app.search.param import Own
 from app.search.query import ALL, Row
 from app.search.types import date
 from app.sharing import facts, policy
@@ -91,8 +92,8 @@ def new_id() -> str:
 class Writer:
     """Applies changes in one commit for one caller. `tx` is the store's; `done` collects the events for the access record."""
 
-    def __init__(self, tx, caller: Caller, zone: str, base: str, scope):
-        self.tx, self.caller, self.zone, self.base, self.scope = tx, caller, zone, base, scope
+    def __init__(self, tx, caller: Caller, zone: str, base: str, scope, known: Own):
+        self.tx, self.caller, self.zone, self.base, self.scope, self.own = tx, caller, zone, base, scope, known
 
     async def apply(self, change: Change, resource: dict | None) -> Done:
         """One change, its id known and its references rewritten; `resource` is what it brings."""
@@ -147,6 +148,7 @@ class Writer:
         self._guard(change, current, None)
         gone = Entry(change.type, change.id, current.version + 1, None, max(self.tx.now, current.updated + 1), current.custodian, current.about, current.many,
                      current.labels, current.date, current.guard, hash=b"", deleted=True, method="DELETE")
+        await self._define(gone, None)
         await self.tx.write(gone, _guarding(gone.guard), [])
         return Done("deleted", gone)
 
@@ -181,26 +183,35 @@ class Writer:
         marks = stamp.stamp(resource, self.zone, self.base)
         entry = Entry(change.type, change.id, version, text, updated, custodian, marks.about, marks.many, marks.labels, marks.date, marks.guard,
                       hash=hashlib.sha256(text).digest(), method="POST" if change.method == "create" else {"patch": "PATCH"}.get(change.method, "PUT"))
-        await self.tx.write(entry, *indexed(resource, custodian, marks.guard, self.zone, self.base))
+        await self._define(entry, resource)
+        await self.tx.write(entry, *indexed(resource, custodian, marks.guard, self.zone, self.base, self.own))
         return Done("created" if created else "updated", entry)
 
 
-def indexed(resource: dict, custodian: str, guard: str, zone: str, base: str) -> tuple[list[Row], list[Fact]]:
+    async def _define(self, entry: Entry, resource: dict | None) -> None:
+        """A search parameter comes into force, or ceases to be. Errors: Unprocessable with all that is wrong with it."""
+        if entry.type == "SearchParameter":
+            before = await self.tx.recipe()
+            if (after := own.put(before, entry.id, resource, entry.updated)) != before:
+                await self.tx.set_recipe(after)
+
+
+def indexed(resource: dict, custodian: str, guard: str, zone: str, base: str, known: Own) -> tuple[list[Row], list[Fact]]:
     """The index rows and facts of a version."""
-    return [*index.rows(resource, zone, base), *_guarding(guard)], facts.facts(resource, custodian, lambda period: date.bounds(period or {}, "Period", zone), base)
+    return [*index.rows(resource, zone, base, known), *_guarding(guard)], facts.facts(resource, custodian, lambda period: date.bounds(period or {}, "Period", zone), base)
 
 
-def remade(entry: Entry, text: bytes | None, rowed: bool, zone: str, base: str) -> Made:
+def remade(entry: Entry, text: bytes | None, rowed: bool, zone: str, base: str, known: Own) -> Made:
     """A version as it would be stored today. text: what its stamp is of: its own, of a delete that of the version before (None: purged, the stamp stays);
-    rowed: it has rows."""
+    rowed: it has rows; known: the store's own parameters."""
     if text is None:
-        return Made(entry, _guarding(entry.guard), [])
+        return Made(entry, _guarding(entry.guard) if rowed else None, [])
     resource = json.loads(text)
     marks = stamp.stamp(resource, zone, base)
     entry = replace(entry, about=marks.about, many=marks.many, labels=marks.labels, date=marks.date, guard=marks.guard)
     if entry.deleted or not rowed:
         return Made(entry, _guarding(entry.guard) if rowed else None, [])
-    return Made(entry, *indexed(resource, entry.custodian, entry.guard, zone, base))
+    return Made(entry, *indexed(resource, entry.custodian, entry.guard, zone, base, known))
 
 
 def _guarding(guard: str) -> list[Row]:

@@ -14,7 +14,7 @@ from app.fhir import json, reference
 from app.links import ROUNDS as LINK_ROUNDS
 from app.links import Links
 from app.links import names as links_of
-from app.search import parse
+from app.search import own, parse
 from app.search.query import ALL, Clause, Query, conjuncts
 from app.sharing import policy
 from app.store.base import Entry, Event, Found
@@ -53,6 +53,7 @@ class Commit:
 
     async def apply(self, tx, changes: list[Change], also) -> list[Done]:
         """The commit itself; it may run again, so it leaves the changes as they are."""
+        self.own = own.read(await tx.recipe())
         writer = self._writer(tx)
         targets, done = await self._targets(tx, changes)
         links = Links({name: ref for c, t in zip(changes, targets) if c.url and t.id and c.method != "delete" for name, ref in links_of(c.url, f"{t.type}/{t.id}").items()}, self._finder(tx))
@@ -80,7 +81,7 @@ class Commit:
         return told
 
     def _writer(self, tx) -> Writer:
-        return Writer(tx, self.caller, self.world.zone, self.caller.base, self.scope)
+        return Writer(tx, self.caller, self.world.zone, self.caller.base, self.scope, self.own)
 
     def _finder(self, tx):
         async def find(type: str, condition: str) -> list[str]:
@@ -230,7 +231,7 @@ class Commit:
         pairs = parse.pairs(condition)
         if results := sorted({name.partition(":")[0] for name, _ in pairs} & parse.RESULTS.keys()):
             raise errors.Invalid(f"A condition only selects: {', '.join(results)} has no place in {condition!r}.", expression=results[0])
-        context = parse.Context(self.world.zone, self.caller.base, tx.now, True)
+        context = parse.Context(self.world.zone, self.caller.base, tx.now, True, own=self.own)
         search = await terms.understood(lambda known: parse.parse((type,), pairs, context._replace(terms=known)), lambda query, limit: self._seen(tx, query, limit), context.base)
         if search.query.where == ALL:
             raise errors.Invalid(f"The condition {condition!r} selects nothing in particular.")

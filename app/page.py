@@ -8,6 +8,7 @@ from app.audit import answers, events
 from app.caller import Caller
 from app.fhir import json
 from app.search import include, parse
+from app.search.param import Own
 from app.search.query import Clause, Compare, Key, Not, Query, Stamp, both
 from app.sharing import policy
 from app.store.base import Entry, Found
@@ -35,8 +36,8 @@ class Page:
 class Ask:
     """One page of one search, of entries or of the log."""
 
-    def __init__(self, world: World, caller: Caller, scope: Clause, search: parse.Search, at: int, after: list | None):
-        self.world, self.caller, self.scope, self.search, self.at, self.after = world, caller, scope, search, at, after
+    def __init__(self, world: World, caller: Caller, scope: Clause, search: parse.Search, at: int, after: list | None, own: Own):
+        self.world, self.caller, self.scope, self.search, self.at, self.after, self.own = world, caller, scope, search, at, after, own
         self.store, self.now, self.query = world.store, moment(), policy.restrict(search.query, scope)
         self.count = min(search.count if search.count is not None else world.settings.page, world.settings.page_limit)
 
@@ -75,7 +76,7 @@ class Ask:
         seen, added, fresh = {e.number for e in matches}, [], matches
         for step in range(ROUNDS):
             directives = [i for i in self.search.includes if step == 0 or i.iterate]
-            found = [f.entry for q in include.targets(directives, fresh) for f in await self.store.search(
+            found = [f.entry for q in include.targets(directives, fresh, self.own) for f in await self.store.search(
                 policy.restrict(q, self.scope), at=self.at, now=self.now, limit=INCLUDED + 1)]
             fresh = list({e.number: e for e in found if e.number not in seen and e.type != LOG}.values())
             seen.update(e.number for e in fresh)

@@ -11,7 +11,7 @@ from app.caller import Caller
 from app.change import Change, Done
 from app.commit import Commit, tried
 from app.page import LOG, NOT_LOG, Ask, Page, rendered, without_log
-from app.search import parse
+from app.search import own, parse
 from app.search.query import ALL, Compare, Query, Stamp, both
 from app.search.types import date
 from app.sharing import policy
@@ -127,11 +127,11 @@ class Records:
                 raise errors.Invalid("This page link belongs to another address.", expression="_cursor")
             pairs, strict = [tuple(p) for p in opened["pairs"]], opened["strict"]
         at, now = (opened["at"], opened["now"]) if opened else (await self.store.newest(), moment())
-        context = parse.Context(self.world.zone, self.caller.base, now, strict)
+        context = parse.Context(self.world.zone, self.caller.base, now, strict, own=own.read(await self.store.recipe()))
         search = without_log(await terms.understood(lambda known: parse.parse(types, pairs, context._replace(terms=known)), partial(self._seen, at), context.base))
         if compartment:
             search = search._replace(query=search.query._replace(where=both(search.query.where, parse.compartment(*compartment, search.query.types))))
-        ask = Ask(self.world, self.caller, self.scope, search, at, opened.get("after"))
+        ask = Ask(self.world, self.caller, self.scope, search, at, opened.get("after"), context.own)
         page = await (ask.log() if search.query.types == (LOG,) else ask.entries())
         if page.next:
             page.next = self._seal(types=types, pairs=pairs, strict=strict, compartment=compartment, at=at, now=now, after=page.next)

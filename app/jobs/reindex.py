@@ -6,6 +6,8 @@ import asyncio
 from app.change import remade
 from app.jobs.job import Job
 from app.records import World
+from app.search import own
+from app.search.param import Own
 from app.search.query import Compare, Not, Query, Stamp
 from app.store.base import ALIVE, Made, Walked
 from app.world import moment
@@ -18,9 +20,10 @@ async def run(world: World, job: Job) -> None:
     """Walks through all that was there when it began: what came later was written as it should be."""
     types, store, ledger = [t for t in job.inputs.get("types", "").split(",") if t], world.store, job.ledger
     if not ledger:
+        defined = own.waiting(await store.recipe(), types)
         until = await store.quiet()
         total = await store.count(Query(tuple(types), Not(Stamp((Compare("id", "eq", job.id),)))), at=await store.newest(), now=moment())
-        ledger.update(step=0, after=0, until=until, done=0, total=total)
+        ledger.update(step=0, after=0, until=until, done=0, total=total, defined=defined)
     for type in (types or [""])[ledger["step"]:]:
         while chunk := await store.walk(type, after=ledger["after"], until=ledger["until"], limit=CHUNK):
             await _remake(world, job, chunk)
@@ -30,7 +33,14 @@ async def run(world: World, job: Job) -> None:
         ledger.update(step=ledger["step"] + 1, after=0)
     if not types:
         await store.indexed()
-    await job.end("completed", f"{ledger['done']} resources")
+    await job.end("completed", f"{ledger['done']} resources", also=lambda tx: _serve(tx, ledger["defined"]))
+
+
+async def _serve(tx, defined: dict[str, int]) -> None:
+    """Search parameters that waited for this have all their rows."""
+    before = await tx.recipe()
+    if (after := own.ready(before, defined)) != before:
+        await tx.set_recipe(after)
 
 
 async def _remake(world: World, job: Job, chunk: list[Walked]) -> None:
@@ -38,15 +48,15 @@ async def _remake(world: World, job: Job, chunk: list[Walked]) -> None:
     while not done:
         recipe, made = await world.store.recipe(), []
         for step, walked in enumerate(chunk):
-            made.append(await _made(world, job, walked))
+            made.append(await _made(world, job, walked, own.read(recipe)))
             if step % 20 == 19:
                 await asyncio.sleep(0)
         done = await world.store.reindexed(made, recipe)
 
 
-async def _made(world: World, job: Job, walked: Walked) -> Made:
+async def _made(world: World, job: Job, walked: Walked, known: Own) -> Made:
     entry, text = walked.entry, walked.entry.text
     if entry.deleted:
         before = await world.store.get(entry.type, entry.id, version=entry.version - 1)
         text = before.text if before else None
-    return remade(entry, text, walked.rowed, world.zone, job.inputs.get("base", ""))
+    return remade(entry, text, walked.rowed, world.zone, job.inputs.get("base", ""), known)

@@ -13,7 +13,8 @@ from app.fhir import definitions, json
 from app.rest import negotiation
 from app.rest.call import Answer, Call, single, versions
 from app.rest.operations import OPERATIONS
-from app.search import parameters
+from app.search import own, parameters
+from app.search.param import Own
 from app.search.types import supported
 
 DATE = "2026-11-25"
@@ -41,7 +42,7 @@ async def capabilities(call: Call, interactions, never) -> Answer:
         raise Invalid("_summary=count counts what a search found.", expression="_summary")
     settings = call.records.world.settings
     limit = min(settings.bundle_limit, call.records.world.store.entries_limit)
-    made, tag = _made(mode, interactions, tuple(never.items()), settings.open, settings.enforce_references, limit)
+    made, tag = _made(mode, interactions, tuple(never.items()), settings.open, settings.enforce_references, limit, await call.records.world.store.recipe())
     headers = {"ETag": f'W/"{tag}"'}
     if any(named in ("*", tag) for named in versions(call.headers.get("if-none-match"))):
         return Answer(304, headers=headers)
@@ -49,26 +50,26 @@ async def capabilities(call: Call, interactions, never) -> Answer:
 
 
 @lru_cache(8)
-def _made(mode: str, interactions, never, chosen: bool, enforced: bool, limit: int) -> tuple[dict, str]:
+def _made(mode: str, interactions, never, chosen: bool, enforced: bool, limit: int, recipe: str) -> tuple[dict, str]:
     if mode == "terminology":
         made = terminology()
     else:
-        made = statement(interactions, dict(never), chosen_ids=chosen, enforced=enforced, limit=limit)
+        made = statement(interactions, dict(never), chosen_ids=chosen, enforced=enforced, limit=limit, known=own.read(recipe))
         made = _normative(made) if mode == "normative" else made
     return made, hashlib.sha256(json.dumps(made)).hexdigest()[:16]
 
 
-def statement(interactions, never, *, chosen_ids: bool, enforced: bool, limit: int) -> dict:
+def statement(interactions, never, *, chosen_ids: bool, enforced: bool, limit: int, known: Own) -> dict:
     """The CapabilityStatement without its implementation. chosen_ids: a client may choose ids; enforced: references must resolve;
-    limit: entries of a transaction."""
-    codes = [row.code for row in interactions]
+    limit: entries of a transaction; known: the store's own search parameters."""
+    codes, pointing = [row.code for row in interactions], _pointing(known)
     rest = {
         "mode": "server",
         "documentation": f"Unknown parameters, modifiers and elements are refused; Prefer: handling=lenient ignores unknown search parameters. A transaction takes {limit} entries. "
                          "A resource is kept as it was sent; its id where it is created, versionId, lastUpdated and the custodian's tag are the server's to say. "
                          "If-Match is minded wherever it is sent and required nowhere. A patch that changes data but not their generated narrative drops the narrative.",
         "security": {"cors": True, "description": "TLS is the matter of the proxy in front. Until clients have keys only an open server on loopback serves."},
-        "resource": [_resource(type, codes, never.get(type, ()), chosen_ids, enforced) for type in definitions.ENDPOINT_TYPES],
+        "resource": [_resource(type, codes, never.get(type, ()), chosen_ids, enforced, known, pointing) for type in definitions.ENDPOINT_TYPES],
         "interaction": [{"code": code} for code in SYSTEM_CODES if code in codes],
         "searchParam": [_param(p) for p in _common()],
         "compartment": [f"http://hl7.org/fhir/CompartmentDefinition/{name[0].lower()}{name[1:]}" for name in definitions.COMPARTMENTS],
@@ -88,7 +89,7 @@ def _operation(name: str) -> str:
     return known.url if known else f"https://yilian.example/fhir/OperationDefinition/{name}"
 
 
-def _resource(type: str, codes: list[str], never, chosen_ids: bool, enforced: bool) -> dict:
+def _resource(type: str, codes: list[str], never, chosen_ids: bool, enforced: bool, known: Own, pointing: dict[str, list[str]]) -> dict:
     served = [code for code in codes if code not in never]
     made = {
         "type": type, "profile": f"http://hl7.org/fhir/StructureDefinition/{type}",
@@ -98,12 +99,12 @@ def _resource(type: str, codes: list[str], never, chosen_ids: bool, enforced: bo
         "conditionalUpdate": "conditional-update" in served, "conditionalDelete": "multiple" if "conditional-delete" in served else "not-supported",
         "referencePolicy": ["literal", "logical", *(["enforced"] if enforced else [])],
     }
-    includes, reverse = _includes(type)
+    includes, reverse = _includes(type, known, pointing)
     if includes:
         made["searchInclude"] = includes
     if reverse:
         made["searchRevInclude"] = reverse
-    made["searchParam"] = [_param(p) for p in parameters.of(type).values()]
+    made["searchParam"] = [_param(p) for p in parameters.of(type, known).values()]
     return made
 
 
@@ -112,12 +113,11 @@ def _common() -> list:
     return [p for code, p in parameters.of("Patient").items() if code in parameters.COMMON]
 
 
-@lru_cache(None)
-def _pointing() -> dict[str, list[str]]:
+def _pointing(known: Own) -> dict[str, list[str]]:
     """Type -> `Source:parameter` of the references that may point to it."""
     found: dict[str, list[str]] = {}
     for source in filter(LOG.__ne__, definitions.ENDPOINT_TYPES):
-        for param in parameters.of(source).values():
+        for param in parameters.of(source, known).values():
             for target in param.targets if _follows(param) else ():
                 found.setdefault(target, []).append(f"{source}:{param.code}")
     return found
@@ -128,11 +128,11 @@ def _follows(param) -> bool:
     return param.type == "reference" and not param.canonical
 
 
-def _includes(type: str) -> tuple[list[str], list[str]]:
+def _includes(type: str, known: Own, pointing: dict[str, list[str]]) -> tuple[list[str], list[str]]:
     if type == LOG:
         return [], []
-    forward = [f"{type}:{p.code}" for p in parameters.of(type).values() if _follows(p)]
-    reverse = _pointing().get(type, [])
+    forward = [f"{type}:{p.code}" for p in parameters.of(type, known).values() if _follows(p)]
+    reverse = pointing.get(type, [])
     return (["*", f"{type}:*", *forward] if forward else []), (["*", *reverse] if reverse else [])
 
 

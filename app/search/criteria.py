@@ -44,15 +44,15 @@ def condition(types: tuple[str, ...], name: str, value: str, context: Context, h
     hops = hops or Hops()
     if name.startswith("_has:"):
         _, type, code, rest = has_parts(name)
-        return back(types, type, code, lambda source: condition((source,), rest, value, context, hops), hops)
+        return back(types, type, code, context, lambda source: condition((source,), rest, value, context, hops), hops)
     head, dot, rest = name.partition(".")
     code, _, modifier = head.partition(":")
     if dot:
-        return link(types, code, modifier, rest, lambda target: condition((target,), rest, value, context, hops), hops)
+        return link(types, code, modifier, rest, context, lambda target: condition((target,), rest, value, context, hops), hops)
     if code in special.CLAUSES:
         return special.clause(code, modifier, _values(value, modifier), context)
     refuse(code)
-    tests = [kinds.test(parameters.find(type, code), modifier, value, context) for type in types or common(code)]
+    tests = [kinds.test(parameters.find(type, code, context), modifier, value, context) for type in types or common(code, context)]
     return both(*tests) if isinstance(tests[0], Not) else either(*tests)  # rows of one type say nothing of another
 
 
@@ -75,17 +75,20 @@ def _values(value: str, modifier: str) -> list[str]:
     return values
 
 
-def common(code: str) -> tuple[str, ...]:
-    """All types, for a parameter that all have. Errors: Unsupported for any other."""
+def common(code: str, context: Context) -> tuple[str, ...]:
+    """All types, for a parameter that all have, one of the store's own perhaps. Errors: Unsupported for any other."""
     if code not in parameters.COMMON:
+        types = tuple(type for type, own in context.own.items() if code in own)
+        if len(types) >= len(parameters.TYPES) - 1:  # the log has none
+            return types
         raise errors.Unsupported(f"A search of all types takes {', '.join(sorted(parameters.COMMON))}; {code!r} needs a type (_type=...).")
     return parameters.TYPES
 
 
-def link(types: tuple[str, ...], code: str, type: str, rest: str, make: Callable[[str], Clause], hops: Hops) -> Clause:
+def link(types: tuple[str, ...], code: str, type: str, rest: str, context: Context, make: Callable[[str], Clause], hops: Hops) -> Clause:
     """A chain along the parameter `code` of any of the types, to a resource of `type` (empty: of any that it may point to) for which the
     clause holds that `make` gives for its type; `rest` is what is asked of it, as written. Errors: Unsupported where no type has that."""
-    return either(*(_link(parameters.find(source, code), type, rest, make, hops) for source in types or common(code)))
+    return either(*(_link(parameters.find(source, code, context), type, rest, make, hops) for source in types or common(code, context)))
 
 
 def _link(param: Param, type: str, rest: str, make: Callable[[str], Clause], hops: Hops) -> Clause:
@@ -115,11 +118,11 @@ def has_parts(name: str) -> list[str]:
     return parts
 
 
-def back(types: tuple[str, ...], type: str, code: str, make: Callable[[str], Clause], hops: Hops) -> Clause:
+def back(types: tuple[str, ...], type: str, code: str, context: Context, make: Callable[[str], Clause], hops: Hops) -> Clause:
     """A reverse chain: a resource of `type`, for which the clause holds that `make` gives, refers by `code` to this one."""
     if not parameters.is_type(type):
         raise errors.Invalid(f"{type!r} is no resource type.")
-    param = parameters.find(type, code)
+    param = parameters.find(type, code, context)
     if param.type != "reference":
         raise errors.Unsupported(f"{type}.{code} is a {param.type} parameter; _has takes a reference.")
     if types and not set(types).intersection(param.targets):

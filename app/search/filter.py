@@ -205,7 +205,7 @@ class _Making:
         if len(types) == 1 and (types[0], step.name) in ADDITIONAL:
             return self._element(types[0], step, rest, how, asked)
         code, _, type = step.name.partition(":")
-        return criteria.link(types, code, type, rest[0].name, lambda target: self._there(target, step.filter, rest, how, asked), self.hops)
+        return criteria.link(types, code, type, rest[0].name, self.context, lambda target: self._there(target, step.filter, rest, how, asked), self.hops)
 
     def _back(self, types, step: Step, rest, how: str, asked: Asked) -> Clause:
         """`_has:Type:reference:name` or `_has:Type:reference[filter].name`."""
@@ -215,7 +215,7 @@ class _Making:
             rest, inner = (Step(parts[3], step.filter), *rest), None
         if len(parts) < 3 or not rest:
             raise errors.Invalid("_has is written _has:Type:reference:parameter.")
-        return criteria.back(types, parts[1], parts[2], lambda source: self._there(source, inner, rest, how, asked), self.hops)
+        return criteria.back(types, parts[1], parts[2], self.context, lambda source: self._there(source, inner, rest, how, asked), self.hops)
 
     def _there(self, type: str, inner: Node | None, rest, how: str, asked: Asked) -> Clause:
         return both(self.clause(inner, (type,)) if inner else ALL, self._along((type,), rest, how, asked))
@@ -227,7 +227,7 @@ class _Making:
         if name in special.CLAUSES:
             return operations.special(name, how, value, self.context)
         criteria.refuse(name)
-        params = [parameters.find(type, name) for type in types or criteria.common(name)]
+        params = [parameters.find(type, name, self.context) for type in types or criteria.common(name, self.context)]
         return either(*(kinds.any_of(operations.ways(param, how, value, self.context)) for param in params))
 
     def _count(self, tests: int) -> None:
@@ -238,7 +238,7 @@ class _Making:
     def _element(self, type: str, step: Step, rest, how: str, asked: Asked) -> Clause:
         """`name[filter].part`: both about one element."""
         code, names = ADDITIONAL[type, step.name]
-        parts = dict(zip(names, parameters.find(type, code).components))
+        parts = dict(zip(names, parameters.find(type, code, self.context).components))
         if step.filter is None:
             raise errors.Invalid(f"{step.name} is written {step.name}[{names[0]} eq ...].{names[1]}.")
         found = self._together(self._ways(step.filter, parts), self._ways(asked._replace(path=rest, how=how), parts))

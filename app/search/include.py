@@ -5,6 +5,8 @@ from typing import NamedTuple
 
 from app import errors
 from app.search import parameters
+from app.search.context import Context
+from app.search.param import NOTHING, Own
 from app.search.query import Back, Clause, Compare, Has, Query, Stamp, Test, either
 
 LOG = "AuditEvent"
@@ -25,7 +27,7 @@ class Include(NamedTuple):
     iterate: bool = False
 
 
-def parse(text: str, *, reverse: bool, iterate: bool) -> Include:
+def parse(text: str, context: Context, *, reverse: bool, iterate: bool) -> Include:
     """`Type:param`, `Type:param:Target`, `Type:*` or `*`. Errors: Invalid, Unsupported by name."""
     if text == "*":
         return Include("", "*", "", reverse, iterate)
@@ -37,7 +39,7 @@ def parse(text: str, *, reverse: bool, iterate: bool) -> Include:
         if not parameters.is_type(named):
             raise errors.Invalid(f"{named!r} is no resource type.")
     if code != "*":
-        param = parameters.find(type, code)
+        param = parameters.find(type, code, context)
         if param.type != "reference":
             raise errors.Invalid(f"{type}:{code} is a {param.type} parameter; only references can be included.")
         if param.canonical:
@@ -47,15 +49,15 @@ def parse(text: str, *, reverse: bool, iterate: bool) -> Include:
     return Include(type, code, target, reverse, iterate)
 
 
-def targets(includes, page: list) -> list[Query]:
-    """Queries that find what the directives bring to the entries of a page (with type, id, number). One step: `:iterate` is the caller's to repeat."""
+def targets(includes, page: list, own: Own = NOTHING) -> list[Query]:
+    """Queries that find what the directives bring to the entries of a page (with type, id, number); own: the store's own parameters. One step: `:iterate` is the caller's to repeat."""
     found: list[Query] = []
     for include in includes:
-        found += _reverse(include, page) if include.reverse else _forward(include, page)
+        found += _reverse(include, page, own) if include.reverse else _forward(include, page, own)
     return list(dict.fromkeys(found))
 
 
-def _forward(include: Include, page: list) -> list[Query]:
+def _forward(include: Include, page: list, own: Own) -> list[Query]:
     numbers: dict[str, list[int]] = {}
     for entry in page:
         if not include.type or entry.type == include.type:
@@ -63,13 +65,13 @@ def _forward(include: Include, page: list) -> list[Query]:
     ways: list[Clause] = []
     types: dict[str, None] = {}
     for source, those in numbers.items():
-        for param in _params(source, include.code):
+        for param in _params(source, include.code, own):
             ways.append(Back(param.name, source, Stamp((Compare("number", "in", tuple(those)),))))
             types.update(dict.fromkeys(param.targets))
     return _queries((include.target,) if include.target else tuple(types), ways)
 
 
-def _reverse(include: Include, page: list) -> list[Query]:
+def _reverse(include: Include, page: list, own: Own) -> list[Query]:
     refs: dict[str, list[str]] = {}
     for entry in page:
         if not include.target or entry.type == include.target:
@@ -78,7 +80,7 @@ def _reverse(include: Include, page: list) -> list[Query]:
     ways: list[Clause] = []
     types: dict[str, None] = {}
     for source in sources:
-        for param in _params(source, include.code):
+        for param in _params(source, include.code, own):
             codes = tuple(ref for type, those in refs.items() if type in param.targets for ref in those)
             if codes:
                 ways.append(Has((Test(param.name, (Compare("code", "in", codes),)),)))
@@ -86,10 +88,11 @@ def _reverse(include: Include, page: list) -> list[Query]:
     return _queries(tuple(types), ways)
 
 
-def _params(type: str, code: str) -> list:
+def _params(type: str, code: str, own: Own) -> list:
+    known = parameters.of(type, own)
     if code != "*":
-        return [parameters.find(type, code)]
-    return [p for p in parameters.of(type).values() if p.type == "reference" and not p.canonical]
+        return [known[code]]
+    return [p for p in known.values() if p.type == "reference" and not p.canonical]
 
 
 def _queries(types: tuple[str, ...], ways: list[Clause]) -> list[Query]:

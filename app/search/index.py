@@ -5,46 +5,59 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import NamedTuple
 
-from app.fhir import bindings
+from app import errors
+from app.fhir import bindings, path
 from app.search import parameters, types
+from app.search.param import NOTHING, Defined, Own
 from app.search.paths import Branch, Composite, Frame, Of, Unfit, ends, walk
 from app.search.query import Row
 from app.search.types import string, token
+
+
+WORK = 100_000
+"""Steps of FHIRPath that one parameter may take on one resource."""
 
 
 class Plan(NamedTuple):
     """A type's parameters, compiled: the tree that is walked, and the few that FHIRPath evaluates (parameter type, rows' name, expression)."""
 
     tree: Branch
-    rest: tuple[tuple[str, str, Callable], ...]
+    rest: tuple[tuple[str, str, path.Expression], ...]
 
 
-def rows(resource: dict, zone: str, base: str = "") -> list[Row]:
-    """All index rows of a valid resource, each once. zone: of dates that carry none; base: this server's FHIR base url.
+def rows(resource: dict, zone: str, base: str = "", own: Own = NOTHING) -> list[Row]:
+    """All index rows of a valid resource, each once. zone: of dates that carry none; base: this server's FHIR base url; own: the store's own parameters.
 
     Whatever else is odd about the content, it does not fail: what cannot be read has no row.
     """
-    plan = _plan(resource["resourceType"])
+    type = resource["resourceType"]
+    plan = _plan(type, tuple(own[type].values()) if type in own else ())
     frame = Frame(zone, base.rstrip("/"), resource)
     found: list[Row] = []
     walk(plan.tree, resource, found.append, frame)
     for type, name, evaluate in plan.rest:
-        found += types.rows(type, name, [(node.value, node.type) for node in evaluate(resource)], frame)
+        found += types.rows(type, name, _nodes(evaluate, resource), frame)
     return list(dict.fromkeys(found))
 
 
-@lru_cache(maxsize=None)
-def _plan(type: str) -> Plan:
+def _nodes(evaluate: path.Expression, resource: dict) -> list[tuple]:
+    try:
+        return [(node.value, node.type) for node in evaluate(resource, budget=WORK)]
+    except (path.BadExpression, errors.TooCostly):
+        return []
+
+
+@lru_cache(maxsize=1000)
+def _plan(type: str, own: tuple[Defined, ...]) -> Plan:
     tree, rest = Branch(), []
-    for param in parameters.of(type).values():
-        definition = parameters.definition(type, param.code)
+    for param, definition in [*((p, parameters.definition(type, p.code)) for p in parameters.of(type).values()), *((d.param, d.definition) for d in own)]:
         if param.components:
             _composite(tree, type, param, definition)
         elif param.kinds and param.code not in parameters.STAMPED:
             try:
                 plant(tree, type, param, definition.expression)
             except Unfit:
-                rest.append((param.type, param.name, parameters.evaluate(definition.expression)))
+                rest.append((param.type, param.name, path.compile(definition.expression)))
     return Plan(tree, tuple(rest))
 
 

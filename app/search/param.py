@@ -1,6 +1,8 @@
 """A search parameter of one type, as rows and tests need it. https://hl7.org/fhir/R4/searchparameter.html"""
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 
@@ -23,3 +25,17 @@ class Param(NamedTuple):
     def canonical(self) -> bool:
         """Whether it holds canonical urls alone, which name no resource by its id."""
         return bool(self.kinds) and self.kinds <= {"canonical", "uri", "url"}
+
+
+class Defined(NamedTuple):
+    """A parameter of a store's own on one type. definition: its Parameter of app.fhir.definitions; ready: all resources have its rows; since: microseconds."""
+
+    param: Param
+    definition: object
+    ready: bool
+    since: int
+
+
+Own = Mapping[str, Mapping[str, Defined]]
+"""Type -> code -> a parameter of a store's own."""
+NOTHING: Own = MappingProxyType({})

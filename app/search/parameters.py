@@ -5,11 +5,13 @@ from difflib import get_close_matches
 from functools import lru_cache
 
 from app import errors
-from app.fhir import definitions, path
+from app.fhir import definitions
 from app.search import types
-from app.search.param import Param
+from app.search.context import Context
+from app.search.param import NOTHING, Defined, Own, Param
 from app.search.paths import Branch, Unfit, ends
 from app.search.types import special
+from app.search.yields import yields
 
 __all__ = ["COMMON", "Param", "STAMPED", "TYPES", "definition", "find", "has_element", "is_type", "look", "members", "of", "part_expressions"]
 TYPES: tuple[str, ...] = definitions.ENDPOINT_TYPES
@@ -19,8 +21,8 @@ STAMPED = frozenset(special.CLAUSES) | {"_filter"}
 _OF_ANY = {code: p for code, p in definitions.parameters("Resource").items() if code not in special.REFUSED and p.expression}
 COMMON = frozenset(_OF_ANY) | STAMPED
 """Parameters that every type has."""
-EVALUATED = {"Patient.deceased": frozenset({"boolean"})}
-"""Parameters whose expressions need FHIRPath -> the types of what they give."""
+PLAIN = Context()
+"""That of a store without parameters of its own."""
 
 
 def is_type(name: str) -> bool:
@@ -32,42 +34,62 @@ def _types() -> frozenset[str]:
     return frozenset(TYPES)
 
 
+def of(type: str, own: Own = NOTHING) -> dict[str, Param]:
+    """Code -> parameter of a type: all that are served, those of every resource and the store's own included."""
+    mine = {code: each.param for code, each in own[type].items() if each.ready} if type in own else {}
+    return {**_of(type), **mine} if mine else _of(type)
+
+
 @lru_cache(None)
-def of(type: str) -> dict[str, Param]:
-    """Code -> parameter of a type: all that are served, those of every resource included."""
-    found = {code: param for code, known in definitions.parameters(type).items() if (param := _param(type, known)) is not None}
+def _of(type: str) -> dict[str, Param]:
+    found = {code: param for code, known in definitions.parameters(type).items() if (param := served(type, known)) is not None}
     return {**found, **{code: Param(f"{type}.{code}", code, "special") for code in ("_list", "_filter")}}
 
 
-def look(type: str, code: str) -> Param | None:
-    return of(type).get(code)
+def look(type: str, code: str, context: Context = PLAIN) -> Param | None:
+    return of(type, context.own).get(code)
 
 
-def find(type: str, code: str) -> Param:
-    """The parameter. Errors: Unsupported, which names those near it."""
-    param = of(type).get(code)
+def find(type: str, code: str, context: Context = PLAIN) -> Param:
+    """The parameter. Errors: Unsupported, which names those near it, or says why one of the store's own is not served now."""
+    param = _of(type).get(code)
+    if param is None and type in context.own and code in context.own[type]:
+        return _own(context.own[type][code], context.now)
     if param is None:
         if code in definitions.parameters(type):
             raise errors.Unsupported(f"{type}.{code} is not served" + (f" ({special.REFUSED[code]})." if code in special.REFUSED else "."))
-        near = get_close_matches(code, of(type), 5, 0.5)
-        hint = f"near it are {', '.join(near)}" if near else f"it has {', '.join(sorted(of(type)))}"
+        known = of(type, context.own)
+        near = get_close_matches(code, known, 5, 0.5)
+        hint = f"near it are {', '.join(near)}" if near else f"it has {', '.join(sorted(known))}"
         raise errors.Unsupported(f"{type} has no search parameter {code!r}; {hint}.")
     return param
+
+
+def _own(found: Defined, now: int) -> Param:
+    """One of the store's own. Errors: Unsupported where it is not, or was not at the moment of the search (that of a page link), what it is now."""
+    if not found.ready:
+        raise errors.Unsupported(f"{found.param.name} awaits a reindex: not all resources are indexed by it yet.")
+    if found.since > now:
+        raise errors.Unsupported(f"{found.param.name} was defined after this search began: search again.")
+    return found.param
 
 
 def definition(type: str, code: str) -> definitions.Parameter | None:
     return definitions.parameters(type).get(code)
 
 
-def _param(type: str, known: definitions.Parameter) -> Param | None:
-    """A parameter as it is served for a type, or None where it is not: its expression says nothing that can be indexed."""
+def served(type: str, known: definitions.Parameter, look=definitions.parameter) -> Param | None:
+    """A parameter as it is served for a type, or None where it is not: its expression says nothing that can be indexed.
+
+    look: url -> definition of a composite's part. Errors: BadExpression; Unfit for a composite of parts that need FHIRPath.
+    """
     if known.code in special.REFUSED or not known.expression:
         return None
     name, targets = f"{type}.{known.code}", tuple(sorted(t for t in known.targets if is_type(t)))
     if known.type == "composite":
-        parts = tuple(_part(f"{name}/{i}", url, kinds) for i, (url, kinds) in enumerate(_part_kinds(type, known)))
+        parts = tuple(_part(f"{name}/{i}", look(url), kinds) for i, (url, kinds) in enumerate(_part_kinds(type, known, look)))
         return Param(name, known.code, known.type, components=parts, url=known.url) if parts and all(p.kinds for p in parts) else None
-    kinds = _kinds(type, known.expression, known.type, name)
+    kinds = _kinds(type, known.expression, known.type)
     if not kinds:
         return None
     if known.type == "reference":
@@ -77,38 +99,45 @@ def _param(type: str, known: definitions.Parameter) -> Param | None:
 
 def _targets(type: str, expression: str, targets: tuple[str, ...]) -> tuple[str, ...]:
     """Of a parameter's targets (one definition for many types, often), those that the elements of this type may name."""
-    named = [end.targets for end in ends(Branch(), type, expression)]
+    try:
+        named = [end.targets for end in ends(Branch(), type, expression)]
+    except Unfit:
+        return targets
     if None in named:
         return targets
     return tuple(t for t in targets if any(t in each for each in named)) or targets
 
 
-def _kinds(type: str, expression: str, parameter: str, name: str = "") -> frozenset[str]:
-    """The FHIR types at an expression's ends from which a parameter of that type has rows."""
+def _kinds(type: str, expression: str, parameter: str) -> frozenset[str]:
+    """The types of what an expression gives from which a parameter of that type has rows; all where only a run tells."""
+    readers = types.TYPES[parameter].READERS
     try:
-        return frozenset(end.type for end in ends(Branch(), type, expression) if end.type in types.TYPES[parameter].READERS)
+        return frozenset(end.type for end in ends(Branch(), type, expression) if end.type in readers)
     except Unfit:
-        return EVALUATED.get(name, frozenset())
+        found = yields(type, expression)
+        return frozenset(readers if found is None else {types.SYSTEM.get(kind, kind) for kind in found} & readers.keys())
 
 
-def _part(name: str, url: str, kinds: frozenset[str]) -> Param:
-    known = definitions.parameter(url)
-    return Param(name, known.code, known.type, kinds, tuple(sorted(t for t in known.targets if is_type(t))) or (TYPES if known.type == "reference" else ()), url=url)
+def _part(name: str, known: definitions.Parameter, kinds: frozenset[str]) -> Param:
+    return Param(name, known.code, known.type, kinds, tuple(sorted(t for t in known.targets if is_type(t))) or (TYPES if known.type == "reference" else ()), url=known.url)
 
 
-def _part_kinds(type: str, known: definitions.Parameter) -> list[tuple[str, frozenset[str]]]:
+def _part_kinds(type: str, known: definitions.Parameter, look) -> list[tuple[str, frozenset[str]]]:
     """(definition url, kinds) of a composite's parts, at whichever of its ends they are."""
     found = []
     for url, expression in known.components:
         roots = [type] if expression.startswith("%resource.") else sorted({end.type for end in ends(Branch(), type, known.expression)})
         # DocumentReference-relationship names its two parts the wrong way round: the expression tells which is which
         for named in (url, *(other for other, _ in known.components if other != url)):
-            kind = definitions.parameter(named).type
-            kinds = frozenset(k for root in roots for k in _kinds(root, expression.removeprefix("%resource."), kind))
+            kinds = frozenset(k for root in roots for k in _part_ends(root, expression.removeprefix("%resource."), look(named).type))
             if kinds:
                 break
         found.append((named, kinds))
     return found
+
+
+def _part_ends(type: str, expression: str, parameter: str) -> set[str]:
+    return {end.type for end in ends(Branch(), type, expression)} & types.TYPES[parameter].READERS.keys()
 
 
 def part_expressions(known: definitions.Parameter) -> list[str]:
@@ -130,7 +159,3 @@ def has_element(types: tuple[str, ...], name: str) -> bool:
         return has_element((first,), rest)
     return any(first in (element.name, key) for type in types or TYPES for key, element in definitions.elements(type).items())
 
-
-def evaluate(expression: str):
-    """An expression for FHIRPath: resource -> nodes."""
-    return path.compile(expression)

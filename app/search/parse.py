@@ -135,7 +135,7 @@ class _Reading:
     def _criterion(self, name: str, value: str) -> None:
         clause = filter.clause(value, self.types, self.context) if name == "_filter" else condition(self.types, name, value, self.context)
         self.clauses.append(clause)
-        if len(self.types) == 1 and (param := parameters.look(self.types[0], name)) is not None and param.type == "date" and param.code not in parameters.STAMPED:
+        if len(self.types) == 1 and (param := parameters.look(self.types[0], name, self.context)) is not None and param.type == "date" and param.code not in parameters.STAMPED:
             self.dates.append((param, value))
             if limits := self._limits():
                 self.clauses.append(limits[1])
@@ -167,7 +167,7 @@ class _Reading:
 
     def _sort(self, modifier: str, value: str) -> None:
         self._once("_sort", modifier)
-        self.sort = tuple(_key(self.types, code) for code in value.split(","))
+        self.sort = tuple(_key(self.types, code, self.context) for code in value.split(","))
 
     def _count(self, modifier: str, value: str) -> None:
         self._once("_count", modifier)
@@ -195,7 +195,7 @@ class _Reading:
         def read(self, modifier: str, value: str) -> None:
             if modifier not in ("", "iterate"):
                 raise errors.Unsupported(f"{name} has no modifier :{modifier}; it has :iterate.")
-            self.includes += [include.parse(text, reverse=reverse, iterate=bool(modifier)) for text in value.split(",")]
+            self.includes += [include.parse(text, self.context, reverse=reverse, iterate=bool(modifier)) for text in value.split(",")]
         return read
 
     def _only(name: str, served: str, reason: str):
@@ -228,14 +228,14 @@ def _named(failure: errors.Invalid, name: str) -> errors.Invalid:
     return failure if all(i.expression for i in failure.issues) else failure.at(name)
 
 
-def _key(types: tuple[str, ...], text: str) -> Key:
+def _key(types: tuple[str, ...], text: str, context: Context) -> Key:
     """A sort key: `name`, or `-name` for the last first. Errors: Unsupported where the parameter has no order."""
     code, descending = text.removeprefix("-"), text.startswith("-")
     if code in COLUMNS:
         return Key("", COLUMNS[code], descending)
     if len(types) != 1:
         raise errors.Unsupported(f"A search of several types is sorted by {' or '.join(COLUMNS)}, not by {code!r}.")
-    param = parameters.find(types[0], code)
+    param = parameters.find(types[0], code, context)
     if param.type not in ORDERS:
         raise errors.Unsupported(f"{code} is a {param.type} parameter, which has no order.")
     column, compares = ORDERS[param.type]

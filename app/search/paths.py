@@ -123,20 +123,20 @@ def ends(branch: Branch, type: str, expression: str) -> list[End]:
 
     Errors: Unfit.
     """
-    found = [end for tree in _terms(syntax.parse(expression)) if _concerns(tree, type) for end in _grow([End(branch, type)], tree, True)]
+    found = [end for tree in terms(syntax.parse(expression)) if concerns(tree, type) for end in _grow([End(branch, type)], tree, True)]
     return [end for each in found for end in (_step([each], syntax.Member("value"), False) if each.type == "Extension" else [each])]
 
 
-def _terms(tree) -> list:
+def terms(tree) -> list:
     """The operands of a union."""
     if isinstance(tree, syntax.Path) and not tree.steps:
-        return _terms(tree.head)
+        return terms(tree.head)
     if isinstance(tree, syntax.Chain) and all(op == "|" for op, _ in tree.rest):
-        return [t for operand in (tree.first, *(o for _, o in tree.rest)) for t in _terms(operand)]
+        return [t for operand in (tree.first, *(o for _, o in tree.rest)) for t in terms(operand)]
     return [tree]
 
 
-def _concerns(tree, type: str) -> bool:
+def concerns(tree, type: str) -> bool:
     """Whether a term is about this type: it begins with its name, with that of all resources, or with an element."""
     first = tree
     while not isinstance(first, syntax.Path) or first.head is not None:
@@ -166,7 +166,7 @@ def _step(states: list[End], step, start: bool) -> list[End]:
     if isinstance(step, syntax.Member):
         if start and (step.name in ROOTS or any(s.type == step.name for s in states)):
             return states
-        return [End(s.branch.child(key), element.type, element) for s in states for key, element in _elements(s.type, step.name)]
+        return [End(s.branch.child(key), element.type, element) for s in states for key, element in elements(s.type, step.name)]
     if isinstance(step, syntax.Index) and _is_zero(step.index):
         return [End(_first(s.branch), s.type, s.element) for s in states]
     if isinstance(step, syntax.Call) and step.name in ("as", "ofType") and len(step.arguments) == 1:
@@ -179,7 +179,7 @@ def _step(states: list[End], step, start: bool) -> list[End]:
     raise Unfit(repr(step))
 
 
-def _elements(type: str, name: str) -> list[tuple[str, object]]:
+def elements(type: str, name: str) -> list[tuple[str, object]]:
     """(JSON property, definition) of an element's name in a type; of a choice, one for each type."""
     try:
         return [(key, element) for key, element in definitions.elements(type).items() if element.name == name or key == name]

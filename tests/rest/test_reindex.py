@@ -9,6 +9,7 @@ from app.fhir import definitions, json, validate
 from app.jobs import runner
 from app.settings import shipped
 from tests.rest.conftest import issue, patient
+from tests.search.test_own import parameter
 
 
 @pytest.fixture(autouse=True)
@@ -37,7 +38,7 @@ async def test_a_reindex_is_accepted_and_its_task_tells_the_end(client):
 
 
 async def test_a_second_one_is_refused_as_long_as_the_first_is_under_way(client, monkeypatch):
-    monkeypatch.setattr(runner, "PERIOD", 100)
+    monkeypatch.setattr(runner, "is_free", lambda entry: False)
     first = await client.post("$reindex")
     again = await client.post("Patient/$reindex")
     assert again.status_code == 409 and first.headers["content-location"] in issue(again)["diagnostics"]
@@ -68,3 +69,25 @@ async def test_the_statement_names_it_and_its_definition_is_valid(client):
     said = {o["name"]: o["definition"] for o in (await client.get("metadata")).json()["rest"][0]["operation"]}
     ours = json.loads((shipped("profiles") / "OperationDefinition-reindex.json").read_bytes())
     assert said["reindex"] == ours["url"] and validate.validate(ours) == [] and "reindex" not in definitions.operations()
+
+
+async def test_a_parameter_that_is_posted_is_said_and_served_after_a_reindex_of_its_url(client):
+    await client.post("Patient", json=patient(name=[{"use": "nickname", "given": ["阿毛"]}]))
+    made = await client.post("SearchParameter", json=parameter())
+    assert made.status_code == 201
+
+    async def said() -> list[dict]:
+        return [p for r in (await client.get("metadata")).json()["rest"][0]["resource"] if r["type"] == "Patient" for p in r["searchParam"] if p["name"] == "nickname"]
+    tag = (await client.get("metadata")).headers["etag"]
+    waits = await client.get("Patient?nickname=阿毛")
+    assert (waits.status_code, issue(waits)["code"], issue(waits)["expression"]) == (400, "not-supported", ["nickname"]) and await said() == []
+    answer = await client.post(f"$reindex?url={parameter()['url']}")
+    assert answer.json()["description"] == "Reindex of Patient" and (await ended(client, answer.headers["content-location"]))["status"] == "completed"
+    assert (await client.get("Patient?nickname=阿毛")).json()["total"] == 1
+    assert await said() == [{"name": "nickname", "definition": parameter()["url"], "type": "string", "documentation": "Modifiers: :missing, :exact, :contains, :text."}] or await said()
+    assert (await client.get("metadata")).headers["etag"] != tag
+    explained = (await client.get("Patient?nickname=阿毛&_explain=true")).json()["entry"][-1]["resource"]
+    assert "Patient.nickname" in explained["issue"][-1]["diagnostics"]
+    assert (await client.post("$reindex?url=http://example.org/none")).status_code == 400
+    wrong = await client.post("SearchParameter", json=parameter("b", expression="Patient.nam"))
+    assert wrong.status_code == 422 and issue(wrong)["expression"] == ["SearchParameter.expression"]

@@ -375,3 +375,21 @@ async def test_a_row_of_more_than_a_document_takes_is_too_large(store):
     with pytest.raises(errors.TooLarge):
         await put(store, "T", "1", Row("T.x", text="x" * 17_000_000))
     assert await ids(store, "T") == []
+
+
+async def test_quiet_is_when_all_commits_are_over_that_were_under_way(store):
+    begun, go_on = asyncio.Event(), asyncio.Event()
+
+    async def slow(tx):
+        await tx.write(entry("Patient", "p1"), [])
+        await tx.send()
+        begun.set()
+        await go_on.wait()
+    writing = asyncio.create_task(store.commit(slow))
+    await begun.wait()
+    waiting = asyncio.create_task(store.quiet())
+    await asyncio.sleep(0.3)
+    assert not waiting.done()
+    go_on.set()
+    await writing
+    assert await waiting == (await store.get("Patient", "p1")).number

@@ -32,11 +32,15 @@ SUPPORTED = {name: Supported((() if name == "composite" else ("missing",)) + mod
 """Parameter type -> the modifiers and prefixes that are served; `[type]` stands for the name of a resource type."""
 
 
+SYSTEM = {"System.Boolean": "boolean", "System.String": "string", "System.Integer": "integer", "System.Decimal": "decimal"}
+"""FHIRPath's own types, of what an expression computes -> the data types as which they are read."""
+
+
 def rows(type: str, param: str, pairs, context: Context, group: int = 0) -> list[Row]:
     """Rows of a parameter of this type for (value, FHIR data type) pairs; none for a data type on which it is not defined."""
     found: list[Row] = []
     for value, kind in pairs:
-        reader = TYPES[type].READERS.get(kind)
+        reader = TYPES[type].READERS.get(SYSTEM.get(kind, kind))
         if reader is not None and value is not None:
             reader(found.append, param, group, value, context)
     return found

@@ -15,7 +15,7 @@ from app.search.types.text import plain, split
 
 MODIFIERS = ("not", "text", "of-type", "in", "not-in", "above", "below")
 PREFIXES = ()
-WITHOUT_SYSTEM = frozenset(("boolean", "uri", "url", "oid", "uuid", "ContactPoint", "System.Boolean"))
+WITHOUT_SYSTEM = frozenset(("boolean", "uri", "url", "oid", "uuid", "ContactPoint"))
 
 
 def _coding(add, param: str, group: int, value: dict, context: Context) -> None:
@@ -74,7 +74,7 @@ def _number(add, param: str, group: int, value, context: Context) -> None:
 
 READERS = {"Coding": _coding, "CodeableConcept": _concept, "Identifier": _identifier, "ContactPoint": _contact,
            **dict.fromkeys(("code", "id", "uri", "url", "canonical", "oid", "uuid", "date", "dateTime", "instant"), _code),
-           **dict.fromkeys(("string", "markdown"), _string), **dict.fromkeys(("boolean", "System.Boolean"), _boolean),
+           **dict.fromkeys(("string", "markdown"), _string), "boolean": _boolean,
            **dict.fromkeys(("integer", "positiveInt", "unsignedInt"), _number)}
 
 
