@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.rest.conftest import entry, patient, transaction
+from tests.rest.conftest import entry, patient, serving, transaction
 
 DONE = {"resourceType": "Observation", "status": "final", "code": {"text": "a"}}
 
@@ -48,6 +48,38 @@ async def test_a_mode_tells_what_would_refuse_the_change_and_leaves_it_undone(cl
     assert await said(client, "Patient/a/$validate?mode=delete") == [("information", "informational")]
     assert (await client.get("Patient/a")).json()["meta"]["versionId"] == "1"
     assert len((await client.get("Patient/a/_history")).json()["entry"]) == 1
+
+
+async def test_a_create_is_tried_with_what_only_the_server_knows(client):
+    """A reference to what is not here, where references are enforced."""
+    async with serving(enforce_references=True) as strict:
+        found = await said(strict, "Observation/$validate?mode=create", {**DONE, "subject": {"reference": "Patient/none"}})
+        assert ("error", "processing", "Observation.subject.reference") in found and len(await said(strict, "Observation/$validate", {**DONE, "subject": {"reference": "Patient/none"}})) == 1
+
+
+async def test_an_update_is_tried_against_the_version_that_it_names(client):
+    await client.put("Patient/a", json=patient(id="a"))
+    for version, codes in (("1", {"invariant"}), ("2", {"invariant", "conflict"})):
+        answer = await client.post("Patient/a/$validate?mode=update", json=patient(id="a", gender="male"), headers={"If-Match": f'W/"{version}"'})
+        assert answer.status_code == 200 and {i["code"] for i in answer.json()["issue"]} == codes
+    assert (await client.post("Patient/a/$validate?mode=delete", headers={"If-Match": 'W/"2"'})).json()["issue"][0]["code"] == "conflict"
+
+
+async def test_a_delete_does_not_look_at_what_is_sent(client):
+    await client.put("Patient/a", json=patient(id="a"))
+    assert await said(client, "Patient/a/$validate", parameters(mode="delete", resource=patient(id="b", gender="nonsense"))) == [("information", "informational")]
+    assert [code for _, code, *_ in await said(client, "AuditEvent/a/$validate?mode=delete")] == ["not-supported"]
+
+
+async def test_the_mode_profile_judges_what_is_stored_by_the_profile_that_is_named(client):
+    url = "http://hl7.org/fhir/StructureDefinition/vitalsigns"
+    made = (await client.post("Observation", json=DONE)).json()
+    found = await said(client, f"Observation/{made['id']}/$validate?mode=profile&profile={url}")
+    assert "error" in {severity for severity, *_ in found}
+    assert found == await said(client, f"Observation/{made['id']}/$validate", parameters(mode="profile", profile=url)) == await said(client, f"Observation/{made['id']}/$validate?profile={url}")
+    for wrong in (f"Observation/$validate?mode=profile&profile={url}", f"Observation/{made['id']}/$validate?mode=profile", f"Observation/{made['id']}/$validate?mode=profile&profile=http://example.org/p"):
+        assert (await client.get(wrong)).status_code == 400, wrong
+    assert (await client.post(f"Observation/{made['id']}/$validate?mode=profile&profile={url}", json=DONE)).status_code == 400
 
 
 @pytest.mark.parametrize("url, sent, status", [

@@ -4,10 +4,10 @@ from __future__ import annotations
 from app.errors import Absent, Invalid, Issue, Malformed, Unsupported, outcome
 from app.fhir import json, profile, validate as checks
 from app.records import Change, Event
-from app.rest import body, negotiation
+from app.rest import body, negotiation, write
 from app.rest.call import Answer, Call, single
 
-MODES = ("create", "update", "delete")
+MODES = ("create", "update", "delete", "profile")
 FINE = Issue("information", "informational", "Nothing is wrong.")
 
 
@@ -21,16 +21,18 @@ async def validate(call: Call) -> Answer:
     mode, resource = given.get("mode"), given.get("resource")
     if mode is not None and mode not in MODES:
         raise Unsupported(f"The modes are {', '.join(MODES)}, not {mode!r}.", expression="mode")
-    if mode in ("update", "delete") and not id:
+    if mode in ("update", "delete", "profile") and not id:
         raise Invalid(f"The mode {mode} is about one resource: {type}/[id]/$validate.", expression="mode")
+    if mode == "profile" and (resource is not None or not given.get("profile")):
+        raise Invalid(f"The mode profile judges the stored {type}/{id} by the profile that is named, and takes no other resource.", expression="mode")
     profiles = _profiles(type, given.get("profile"))
     if resource is None and mode != "delete":
-        if not id or mode is not None:
+        if not id or mode in ("create", "update"):
             raise Malformed("There is no resource to judge.")
         resource = json.loads((await call.records.read(type, id)).text)
         return _said(checks.validate(resource, type, warnings=True, profiles=profiles))
     issues = checks.validate(resource, type, warnings=True, profiles=profiles) if mode != "delete" else []
-    change = _change(mode, type, id, resource) if not any(i.severity in ("error", "fatal") for i in issues) else None
+    change = _change(call, mode, resource) if not any(i.severity in ("error", "fatal") for i in issues) else None
     refusal = await call.records.rehearse(change, Event("E", "$validate", f"{type}/{id}" if id else ""))
     return _said([*issues, *(refusal.issues if refusal else ())])
 
@@ -68,10 +70,12 @@ def _sent(call: Call) -> dict | None:
     return body.resource(call.body)
 
 
-def _change(mode: str | None, type: str, id: str, resource: dict | None) -> Change | None:
+def _change(call: Call, mode: str | None, resource: dict | None) -> Change | None:
+    """What is tried; If-Match holds as it would for the change itself."""
+    type, matching = call.target.type, write.versions(call.headers.get("if-match"))
     if mode == "delete":
-        return Change("delete", type, id)
-    return Change(mode, type, id if mode == "update" else None, resource=resource) if mode else None
+        return Change("delete", type, call.target.id, if_match=matching)
+    return Change(mode, type, call.target.id if mode == "update" else None, resource=resource, if_match=matching if mode == "update" else ()) if mode else None
 
 
 def _said(issues: list[Issue]) -> Answer:
