@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 from app.errors import Issue
 from app.fhir import definitions
-from app.fhir.path import BadExpression, Expression, Node, compile
+from app.fhir.path import BadExpression, Evaluation, Expression, Node, compile
+from app.fhir.path.evaluation import truth
 from app.fhir.path.presence import Told, surely
 
 STRUCTURAL = frozenset({"ele-1", "txt-1", "txt-2"})
@@ -33,18 +34,26 @@ class Plan(NamedTuple):
     children: dict[str, tuple[str, tuple[Rule, ...]]]
 
 
+class Check(NamedTuple):
+    """One judging of a resource: what is told, whether warnings too, and what is known of it already."""
+
+    issues: list[Issue]
+    warnings: bool
+    known: dict
+
+
 def check(resource: dict, *, warnings: bool = False) -> list[Issue]:
     """Issues of the invariants that a resource of right structure breaks; those of best practice only with `warnings`. Errors: TooCostly."""
-    issues: list[Issue] = []
-    _object(Node(resource, resource["resourceType"]), (), warnings, issues)
-    return issues
+    run = Check([], warnings, {})
+    _object(Node(resource, resource["resourceType"]), (), run)
+    return run.issues
 
 
-def _object(node: Node, more: tuple[Rule, ...], warnings: bool, issues: list[Issue]) -> None:
+def _object(node: Node, more: tuple[Rule, ...], run: Check) -> None:
     plan = _plan(node.type)
     for rule in (*plan.rules, *more) if more else plan.rules:
-        if (warnings or rule.severity == "error") and not rule.told(node.value):
-            _judge(rule, node, issues)
+        if (run.warnings or rule.severity == "error") and not rule.told(node.value):
+            _judge(rule, node, run)
     children = plan.children
     for key, item in node.value.items():
         step = children.get(key)
@@ -52,16 +61,16 @@ def _object(node: Node, more: tuple[Rule, ...], warnings: bool, issues: list[Iss
             continue
         type, rules = step
         if item.__class__ is dict:
-            _child(item, type, node, key, None, rules, warnings, issues)
+            _child(item, type, node, key, None, rules, run)
         elif item.__class__ is list:
             for index, each in enumerate(item):
                 if each.__class__ is dict:
-                    _child(each, type, node, key, index, rules, warnings, issues)
+                    _child(each, type, node, key, index, rules, run)
         elif rules:  # a primitive
-            _child(item, type, node, key, None, rules, warnings, issues)
+            _child(item, type, node, key, None, rules, run)
 
 
-def _child(value, type: str, parent: Node, key: str, index: int | None, rules, warnings: bool, issues: list[Issue]) -> None:
+def _child(value, type: str, parent: Node, key: str, index: int | None, rules, run: Check) -> None:
     name = key.removeprefix("_")
     if type == "Resource":
         type = value.get("resourceType", type)
@@ -69,19 +78,19 @@ def _child(value, type: str, parent: Node, key: str, index: int | None, rules, w
         name = definitions.elements(parent.type)[name].name
     node = Node(value, type, parent, key, name, index)
     if value.__class__ is dict:
-        return _object(node, rules, warnings, issues)
+        return _object(node, rules, run)
     for rule in rules:
-        _judge(rule, node, issues)
+        _judge(rule, node, run)
 
 
-def _judge(rule: Rule, node: Node, issues: list[Issue]) -> None:
+def _judge(rule: Rule, node: Node, run: Check) -> None:
     try:
-        held = rule.expression.holds(node)
+        held = truth(rule.expression.run(Evaluation(node, {}, known=run.known)))
     except BadExpression as error:
-        issues.append(Issue("warning", "exception", f"{rule.key} could not be judged: {error}", node.path))
+        run.issues.append(Issue("warning", "exception", f"{rule.key} could not be judged: {error}", node.path))
         return
     if held is False:
-        issues.append(Issue(rule.severity, "invariant", f"{rule.key}: {rule.human}", node.path))
+        run.issues.append(Issue(rule.severity, "invariant", f"{rule.key}: {rule.human}", node.path))
 
 
 @lru_cache(None)

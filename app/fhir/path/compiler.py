@@ -8,12 +8,12 @@ from functools import lru_cache
 
 from app.fhir import definitions
 from app.fhir.path import fhir
-from app.fhir.path.compare import distinct
+from app.fhir.path.compare import distinct, keys
 from app.fhir.path.conversions import CONVERSIONS
 from app.fhir.path.evaluation import BUDGET, Evaluation, single, truth
 from app.fhir.path.functions import FUNCTIONS, LOOPS
 from app.fhir.path.node import Node, boolean, constant, is_a, member
-from app.fhir.path.operators import LOGIC, OPERATORS, negated
+from app.fhir.path.operators import LOGIC, OPERATORS, among, negated
 from app.fhir.path.precision import PRECISION
 from app.fhir.path.quantity import Quantity
 from app.fhir.path.syntax import BadExpression, Call, Chain, External, Index, Literal, Member, Path, Sign, Special, parse
@@ -62,7 +62,24 @@ def compile(text: str) -> Expression:
 
 
 def _compile(tree):
-    return _COMPILERS[tree.__class__](tree)
+    run = _COMPILERS[tree.__class__](tree)
+    if tree.__class__ in (Path, Chain) and _same_everywhere(tree):
+        return lambda evaluation, focus: evaluation.once(run, lambda: run(evaluation, focus))
+    return run
+
+
+_EVERYWHERE = {"resource", "rootResource", *fhir.CONSTANTS}
+
+
+def _same_everywhere(tree) -> bool:
+    """It gives the same wherever in a resource it is run, so that a loop need not run it again."""
+    if tree.__class__ is Chain:
+        operands = [tree.first, *(operand for operator, operand in tree.rest if operator not in ("is", "as"))]
+        return all(map(_same_everywhere, operands))
+    if tree.__class__ is Path:
+        return tree.head is not None and _same_everywhere(tree.head) and all(
+            step.__class__ is Member or step.__class__ is Call and (step.name in TYPED or all(map(_same_everywhere, step.arguments))) for step in tree.steps)
+    return tree.__class__ is Literal or tree.__class__ is External and tree.name in _EVERYWHERE
 
 
 def _literal(tree: Literal):
@@ -217,6 +234,8 @@ def _chain(tree: Chain):
         return _typed_chain(first, [(fhir.typed(operator), _known_type(wanted)) for operator, wanted in tree.rest])
     if operators <= LOGIC.keys():
         return _logic(first, [(operator, LOGIC[operator], _compile(operand)) for operator, operand in tree.rest])
+    if operators == {"in"} and len(tree.rest) == 1 and _same_everywhere(tree.rest[0][1]):
+        return _among(first, _compile(tree.rest[0][1]))
     rest = [(OPERATORS[operator], _compile(operand)) for operator, operand in tree.rest]
     if len(rest) == 1:
         (apply, right), = rest
@@ -228,6 +247,14 @@ def _chain(tree: Chain):
             found = apply(run, found, operand(run, focus))
         return found
     return fold
+
+
+def _among(first, right):
+    """`in` a collection that is the same everywhere: its members are told apart once."""
+    def within(run: Evaluation, focus: list) -> list:
+        found = first(run, focus)
+        return among(found, run.once(within, lambda: keys(right(run, focus)))) if found else found
+    return within
 
 
 def _typed_chain(first, rest):

@@ -11,12 +11,21 @@ LONGEST_STRING = 1_000_000
 
 
 class Evaluation:
-    """One run of an expression: its context node, its environment, the variables of the innermost loop, and what work is left."""
+    """One run of an expression: its context node, its environment, the variables of the innermost loop, what work is left, and what is known
+    of the resource already (`known`; runs within one resource that is not changed may share it)."""
 
-    __slots__ = ("context", "env", "this", "index", "total", "budget")
+    __slots__ = ("context", "env", "this", "index", "total", "budget", "known")
 
-    def __init__(self, context: Node, env: dict, budget: int = BUDGET):
+    def __init__(self, context: Node, env: dict, budget: int = BUDGET, known: dict | None = None):
         self.context, self.env, self.this, self.index, self.total, self.budget = context, env, context, 0, [], budget
+        self.known = {} if known is None else known
+
+    def once(self, what, compute):
+        """What `compute` gives for the resource of the context; `what` names it."""
+        name = what, id(self.context.resource)
+        if (found := self.known.get(name)) is None:
+            found = self.known[name] = compute(), self.context.resource  # kept, so that no other node has its id
+        return found[0]
 
     def spend(self, steps: int) -> None:
         self.budget -= steps

@@ -45,12 +45,15 @@ def _ordering(accepts):
 
 
 def _within(run: Evaluation, left: list, right: list) -> list:
-    if not left:
-        return []
+    run.spend(len(right))
+    return among(left, keys(right)) if left else []
+
+
+def among(left: list, right: set) -> list:
+    """Whether one item has one of the keys. BadExpression for more than one."""
     if len(left) > 1:
         raise BadExpression("the left of `in` is more than one item")
-    run.spend(len(right))
-    return boolean(key(left[0]) in keys(right))
+    return boolean(key(left[0]) in right)
 
 
 def _contains(run: Evaluation, left: list, right: list) -> list:
