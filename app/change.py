@@ -149,7 +149,7 @@ class Writer:
         gone = Entry(change.type, change.id, current.version + 1, None, max(self.tx.now, current.updated + 1), current.custodian, current.about, current.many,
                      current.labels, current.date, current.guard, hash=b"", deleted=True, method="DELETE")
         await self._define(gone, None)
-        await self.tx.write(gone, _guarding(gone.guard), [])
+        await self.tx.write(gone, _guarding(change.type, gone.guard), [])
         return Done("deleted", gone)
 
     def _match(self, change: Change, current: Entry | None) -> None:
@@ -198,25 +198,25 @@ class Writer:
 
 def indexed(resource: dict, custodian: str, guard: str, zone: str, base: str, known: Own) -> tuple[list[Row], list[Fact]]:
     """The index rows and facts of a version."""
-    return [*index.rows(resource, zone, base, known), *_guarding(guard)], facts.facts(resource, custodian, lambda period: date.bounds(period or {}, "Period", zone), base)
+    return [*index.rows(resource, zone, base, known), *_guarding(resource["resourceType"], guard)], facts.facts(resource, custodian, lambda period: date.bounds(period or {}, "Period", zone), base)
 
 
 def remade(entry: Entry, text: bytes | None, rowed: bool, zone: str, base: str, known: Own) -> Made:
     """A version as it would be stored today. text: what its stamp is of: its own, of a delete that of the version before (None: purged, the stamp stays);
     rowed: it has rows; known: the store's own parameters."""
     if text is None:
-        return Made(entry, _guarding(entry.guard) if rowed else None, [])
+        return Made(entry, _guarding(entry.type, entry.guard) if rowed else None, [])
     resource = json.loads(text)
     marks = stamp.stamp(resource, zone, base)
     entry = replace(entry, about=marks.about, many=marks.many, labels=marks.labels, date=marks.date, guard=marks.guard)
     if entry.deleted or not rowed:
-        return Made(entry, _guarding(entry.guard) if rowed else None, [])
+        return Made(entry, _guarding(entry.type, entry.guard) if rowed else None, [])
     return Made(entry, *indexed(resource, entry.custodian, entry.guard, zone, base, known))
 
 
-def _guarding(guard: str) -> list[Row]:
+def _guarding(type: str, guard: str) -> list[Row]:
     """The row by which an entry is decided as another; a delete keeps it."""
-    return [Row(GUARD, code=guard)] if guard else []
+    return [Row(GUARD.format(type), code=guard)] if guard else []
 
 
 def _with_meta(resource: dict, custodian: str, version: int, updated: int) -> dict:

@@ -16,6 +16,8 @@ from app.search.types import string, token
 
 WORK = 100_000
 """Steps of FHIRPath that one parameter may take on one resource."""
+HULL = ":hull"
+"""What the name of a date's row from its first to its last ends in."""
 
 
 class Plan(NamedTuple):
@@ -37,7 +39,16 @@ def rows(resource: dict, zone: str, base: str = "", own: Own = NOTHING) -> list[
     walk(plan.tree, resource, found.append, frame)
     for type, name, evaluate in plan.rest:
         found += types.rows(type, name, _nodes(evaluate, resource), frame)
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys([*found, *_hulls(found)]))
+
+
+def _hulls(rows: list[Row]) -> list[Row]:
+    """From the first to the last of several dates of a parameter: what a search between two looks at."""
+    dates: dict[str, list[Row]] = {}
+    for row in rows:
+        if row.low.__class__ is int and "/" not in row.param:
+            dates.setdefault(row.param, []).append(row)
+    return [Row(param + HULL, 0, low=min(r.low for r in each), high=max(r.high for r in each)) for param, each in dates.items() if len(each) > 1]
 
 
 def _nodes(evaluate: path.Expression, resource: dict) -> list[tuple]:

@@ -119,8 +119,8 @@ def _within(low, high, x, y, sign, limit) -> bool:
 
 
 def order(query: Query, items: list[tuple[Any, list[Row]]], now: int = 0) -> list[tuple[Any, list[Row]]]:
-    """Entries with their rows in the query's order: by each key's first row in its direction, those without one last; then the newest."""
-    items = sorted(items, key=lambda item: item[0].number, reverse=True)
+    """Entries with their rows in the query's order: by each key's first row in its direction, those without one last; ties in the last key's."""
+    items = sorted(items, key=lambda item: item[0].number, reverse=not query.sort or query.sort[-1].descending)
     for key in reversed(query.sort):
         valued = [(first(key, *item, now), item) for item in items]
         there = sorted((v for v in valued if v[0] is not None), key=lambda v: v[0], reverse=key.descending)

@@ -5,7 +5,7 @@ from typing import NamedTuple
 from urllib.parse import parse_qsl
 
 from app import errors
-from app.search import filter, include, parameters
+from app.search import filter, include, index, parameters
 from app.search.context import Context
 from app.search.criteria import condition
 from app.search.include import Include
@@ -137,24 +137,22 @@ class _Reading:
         self.clauses.append(clause)
         if len(self.types) == 1 and (param := parameters.look(self.types[0], name, self.context)) is not None and param.type == "date" and param.code not in parameters.STAMPED:
             self.dates.append((param, value))
-            if limits := self._limits():
-                self.clauses.append(limits[1])
 
     def _limits(self) -> tuple[Key, Clause] | None:
-        """Where one date with one value is asked for, and it bounds: its order, newest first, and the bound as a test."""
-        if len(self.dates) != 1:
+        """Where one date is asked for, once or several times with one value each, that bound it: its order, newest first, and the bounds
+        as one test. An entry with several dates may meet each bound by another: then from its first to its last they are met together."""
+        limits = [_bounds(*date, self.context) for date in self.dates]
+        if len({param for param, _ in self.dates}) != 1 or None in limits:
             return None
-        param, value = self.dates[0]
-        values = split(value, ",")
-        compares = date.limit(param, values[0], self.context) if len(values) == 1 else None
-        return (Key(param.name, "low", True, compares), Has((Test(param.name, compares),))) if compares else None
+        name, compares = self.dates[0][0].name, tuple(dict.fromkeys(c for each in limits for c in each))
+        bound = Has((Test(name, compares),))
+        hull = Has((Test(name + index.HULL, tuple(dict.fromkeys(c._replace(column="high" if c.how in ("gt", "ge") else "low") for c in compares))),))
+        return Key(name, "low", True, compares), bound if len(limits) == 1 else either(bound, hull)
 
     def search(self) -> Search:
-        sort = self.sort
-        if sort is None:
-            limits = self._limits()
-            sort = (limits[0],) if limits else ()
-        where = both(*dict.fromkeys(self.clauses))
+        limits = self._limits()
+        sort = self.sort if self.sort is not None else (limits[0],) if limits else ()
+        where = both(*dict.fromkeys([*self.clauses, *(limits[1:] if limits else ())]))
         return Search(Query(self.types, where, sort), tuple(dict.fromkeys(self.includes)), self.count, self.said.get("_total", ""), self.said.get("_summary", ""),
                       self.elements, tuple(self.understood), tuple(self.ignored))
 
@@ -216,6 +214,11 @@ RESULTS = _Reading.RESULTS
 """Parameters that shape the answer -> what reads them."""
 PASSED = ("_format", "_pretty", "_explain", "_type")
 """Parameters that others read."""
+
+
+def _bounds(param: Param, value: str, context: Context) -> tuple[Compare, ...] | None:
+    values = split(value, ",")
+    return date.limit(param, values[0], context) if len(values) == 1 else None
 
 
 def _unmodified(name: str, modifier: str) -> None:

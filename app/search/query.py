@@ -4,7 +4,7 @@ https://hl7.org/fhir/R4/search.html is spoken by `parse`, which turns it into th
 """
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 FIRST, LAST = -(2**62), 2**62
@@ -22,8 +22,8 @@ class Row(NamedTuple):
     system: of a token or quantity; the empty string says that there is none
     code:   a token's code, a reference as `Type/id` or absolute url, a string's exact text, a uri
     text:   what prefix and contains look at: the normal form of a string (see types/string), a display, a uri
-    low, high: the range that the value covers: microseconds UTC (int) for dates, floats for numbers; open ends are the ones above.
-            Of a position its coordinates in a plane, together its `point`
+    low, high: the range that the value covers (both or neither, low <= high): microseconds UTC (int) for dates, floats for numbers; open ends are
+            the ones above. Of a position its coordinates in a plane, together its `point`
     """
 
     param: str
@@ -160,7 +160,8 @@ class Key(NamedTuple):
 class Query(NamedTuple):
     """What to find: current entries of `types` (empty: any type) for which `where` holds, in the order of `sort`, then newest first.
 
-    Entries without a row for a sort key come last. Ties, and a search without keys, go by entry id, highest first.
+    Entries without a row for a sort key come last. Ties go by entry number in the direction of the last key, and a search without keys
+    by that number, highest first.
     """
 
     types: tuple[str, ...]
@@ -177,6 +178,37 @@ def both(*clauses: Clause) -> Clause:
 def conjuncts(clause: Clause) -> tuple[Clause, ...]:
     """The clauses that must all hold."""
     return clause.parts if isinstance(clause, And) else (clause,)
+
+
+def narrowed(clause: Clause, types: tuple[str, ...]) -> Clause:
+    """What a clause comes to for entries of these types (none: of any): tests on the type, and on parameters of other types, are decided."""
+    if isinstance(clause, (And, Or)):
+        parts = [narrowed(p, types) for p in clause.parts]
+        decided, neutral = (NONE, ALL) if isinstance(clause, And) else (ALL, NONE)
+        return decided if decided in parts else (both if isinstance(clause, And) else either)(*(p for p in parts if p != neutral))
+    if isinstance(clause, Not):
+        part = narrowed(clause.part, types)
+        return NONE if part == ALL else ALL if part == NONE else Not(part)
+    if isinstance(clause, Stamp) and types:
+        return _narrowed(clause, types)
+    if isinstance(clause, (Has, Link)) and types:
+        of, dot, _ = (clause.param if isinstance(clause, Link) else clause.tests[0].param).partition(".")
+        if dot and of not in types:
+            return NONE
+    if isinstance(clause, (Link, Back)):
+        inner = narrowed(clause.clause, clause.types if isinstance(clause, Link) else (clause.type,))
+        return NONE if inner == NONE else replace(clause, clause=inner)
+    return clause
+
+
+def _narrowed(clause: Stamp, types: tuple[str, ...]) -> Clause:
+    left = []
+    for c in clause.compares:
+        meet = [t in c.value if c.how == "in" else t == c.value for t in types] if c.column == "type" and c.how in ("eq", "in") else [True, False]
+        if not any(meet):
+            return NONE
+        left += [] if all(meet) else [c]
+    return Stamp(tuple(left)) if left else ALL
 
 
 def either(*clauses: Clause) -> Clause:

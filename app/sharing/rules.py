@@ -11,8 +11,10 @@ DIRECTORY = ("Organization", "OrganizationAffiliation", "Location", "HealthcareS
              "CodeSystem", "ValueSet", "ConceptMap", "NamingSystem", "StructureDefinition", "SearchParameter", "OperationDefinition", "CapabilityStatement",
              "CompartmentDefinition", "ImplementationGuide", "StructureMap", "GraphDefinition", "MessageDefinition", "TerminologyCapabilities", "ExampleScenario")
 """What an alliance publishes to its members: the registry, and definitions."""
-GUARD = "_guard"
-"""Parameter of the index row that names the resource as which an entry is decided."""
+GUARD = "{}._guard"
+"""Parameter of the index row, by type, that names the resource as which an entry is decided."""
+GUARDED = ("Binary", "Provenance")
+"""Types whose entries may name one."""
 
 
 def operator(caller: Caller) -> Clause | None:
@@ -40,7 +42,8 @@ def granted(caller: Caller) -> Clause:
 
 def guarded(caller: Caller) -> Clause:
     """An entry with a guard is decided as the resource that it names; one that names none is for its custodian only."""
-    return Link(GUARD, (), both(either(custodian(caller), directory(caller), granted(caller)), _undenied(caller)))
+    there = both(either(custodian(caller), directory(caller), granted(caller)), _undenied(caller))
+    return either(*(Link(GUARD.format(type), (), there) for type in GUARDED))
 
 
 def denied(caller: Caller) -> Clause | None:

@@ -89,7 +89,7 @@ def dated(number: int, *lows: int):
 
 
 @pytest.mark.parametrize("keys, ids", [
-    ((), "o4 o3 o2 o1"), ((Key("Observation.date", "low"),), "o1 o3 o2 o4"), ((Key("Observation.date", "low", True),), "o1 o3 o2 o4"),
+    ((), "o4 o3 o2 o1"), ((Key("Observation.date", "low"),), "o1 o2 o3 o4"), ((Key("Observation.date", "low", True),), "o1 o3 o2 o4"),
     ((Key("Observation.date", "low", True, (Compare("low", "lt", 9),)),), "o3 o2 o1 o4"), ((Key("", "updated"),), "o4 o3 o2 o1"), ((Key("", "id"),), "o1 o2 o3 o4"),
     ((Key("Observation.date", "low"), Key("", "id")), "o1 o2 o3 o4"), ((Key("Observation.date", "low"), Key("", "id", True)), "o1 o3 o2 o4"),
 ])

@@ -74,7 +74,15 @@ def test_a_date_that_bounds_orders_the_answer_by_it_the_newest_first():
     assert search("Observation?date=2025-03&_lastUpdated=gt2020").query.sort != ()
 
 
-@pytest.mark.parametrize("text", ["Observation?date=ne2025", "Observation?date=ge2024&date=lt2025", "Observation?date=2024,2025", "Observation?date:missing=true",
+def test_two_bounds_of_one_date_order_by_it_and_are_one_test_also_where_there_are_several_dates():
+    low, high = date.span("2024", "Asia/Shanghai")[0], date.span("2025", "Asia/Shanghai")[0]
+    compares = (Compare("high", "ge", low), Compare("low", "lt", high))
+    query = search("Observation?date=ge2024&date=lt2025").query
+    assert query.sort == (Key("Observation.date", "low", True, compares),)
+    assert query.where.parts[-1] == Or((Has((Test("Observation.date", compares),)), Has((Test("Observation.date:hull", compares),))))
+
+
+@pytest.mark.parametrize("text", ["Observation?date=ne2025", "Observation?date=ge2024&date=ne2025", "Observation?date=2024,2025", "Observation?date:missing=true",
                                   "Observation?_lastUpdated=2025", "Observation?subject:Patient.birthdate=1990", "Observation?code=1"])
 def test_other_searches_have_no_order_of_their_own(text):
     assert search(text).query.sort == ()

@@ -28,7 +28,9 @@ def made(type, *parts):
     return st.tuples(*parts).map(lambda values: type(*values))
 
 
-rows = st.lists(made(Row, st.sampled_from(PARAMS), st.integers(0, 2), st.none() | SYSTEMS, st.none() | CODES, st.none() | TEXTS, st.none() | NUMBERS, st.none() | NUMBERS), max_size=5)
+ranges = st.none() | st.tuples(NUMBERS, NUMBERS).map(sorted)
+rows = st.lists(st.tuples(st.sampled_from(PARAMS), st.integers(0, 2), st.none() | SYSTEMS, st.none() | CODES, st.none() | TEXTS, ranges)
+                .map(lambda v: Row(*v[:5], *(v[5] or ()))), max_size=5)
 facts = st.lists(made(Fact, st.sampled_from(("allow", "deny")), st.none() | OWNERS, st.none() | st.sampled_from(REFS), st.none() | st.sampled_from(REFS), st.none() | OWNERS,
                            st.integers(NOW - 1, NOW + 1), st.integers(NOW, NOW + 2), st.integers(0, 3)), max_size=2)
 stamps = st.fixed_dictionaries({"custodian": OWNERS, "about": st.lists(st.sampled_from(REFS), max_size=2, unique=True).map(tuple), "labels": st.integers(0, 7),

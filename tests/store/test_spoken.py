@@ -77,3 +77,20 @@ async def test_places_near_a_point(store):
         "Encounter?location.near=31.2|121.4|10": "visit", "Encounter?location.near=31.2|121.4|1": "", "PractitionerRole?location.near=-18|178|100": "role",
         "HealthcareService?location.near=88|0|500": "service", "HealthcareService?location.near=31|121|500": "", "Location?_has:Encounter:location:class=AMB&near=31.2|121.4|30": "huashan",
     })
+
+
+def composition(id: str, *years: tuple[str, str]) -> dict:
+    return {"resourceType": "Composition", "id": id, "event": [{"period": {k: v for k, v in zip(("start", "end"), year) if v}} for year in years]}
+
+
+async def test_two_bounds_of_a_date_may_be_met_by_two_of_several_dates(store):
+    """The bounds are two parameters: "each of them must be met", by whichever repetition. https://hl7.org/fhir/R4/search.html#combining"""
+    spoken = await Spoken(store).write(
+        composition("apart", ("2020", "2020"), ("2023", "2023")), composition("before", ("2020", "2020")), composition("after", ("2023", "2023")),
+        composition("early", ("2019", "2019"), ("2020", "2020")), composition("open", ("2020", "")), composition("within", ("2021", "2021"), ("2024", "2024")), composition("none"))
+    await spoken.find({
+        "Composition?period=ge2021&period=le2022": "apart open within", "Composition?period=ge2021&period=le2022&_sort=-_lastUpdated": "apart open within",
+        "Composition?period=ge2020&period=lt2020-06": "apart before early open", "Composition?period=gt2020&period=lt2022": "apart open within",
+        "Composition?period=2020&period=2023": "apart", "Composition?period=sa2019&period=eb2021": "apart before early", "Composition?period=ge2030&period=le2031": "open",
+        "Composition?period=ge2021&period=le2022&period=ne2021": "apart open within", "Composition?period:missing=true": "none",
+    })

@@ -118,7 +118,7 @@ class Reading:
     async def _along(self, keys: tuple[Key, ...], where: dict, hint: str | None, limit: int, after: tuple | None) -> list[tuple]:
         """By columns of the stamp, which an index may follow."""
         fields = [STAMP[k.column] for k in keys]
-        order = [(f, -1 if k.descending else 1) for f, k in zip(fields, keys)] + [("_id", -1)]
+        order = [(f, -1 if k.descending else 1) for f, k in zip(fields, keys)] + [("_id", direction(keys))]
         if after is not None:
             where = every([where, past(order, after)])
         if hint == "type" and fields == ["updated"]:
@@ -268,16 +268,21 @@ def unwound(param: str) -> list[dict]:
 
 
 def sorting(keys: tuple[Key, ...], after: tuple | None, spilled: set[str]) -> list[dict]:
-    """Stages that give k0, k1, ... (of the first row in each key's direction), entries without a value last, then the newest first."""
+    """Stages that give k0, k1, ... (of the first row in each key's direction), entries without a value last, ties in the last key's."""
     values = {f"k{i}": value(k, k.param in spilled) for i, k in enumerate(keys)}
     missing = {f"m{i}": {"$cond": [{"$gt": [f"$k{i}", None]}, 0, 1]} for i in range(len(keys))}
-    order = [pair for i, k in enumerate(keys) for pair in ((f"m{i}", 1), (f"k{i}", -1 if k.descending else 1))] + [("_id", -1)]
+    order = [pair for i, k in enumerate(keys) for pair in ((f"m{i}", 1), (f"k{i}", -1 if k.descending else 1))] + [("_id", direction(keys))]
     aside = [{"$lookup": {"from": "rows", "localField": "_id", "foreignField": "number", "as": "aside"}}] if any(k.param in spilled for k in keys) else []
     stages = [*aside, {"$project": values}, {"$addFields": missing}]
     if after is not None:
         place = [v for item in after[:-1] for v in (0 if item is not None else 1, item)] + [after[-1]]
         stages.append({"$match": past(order, tuple(place))})
     return [*stages, {"$sort": dict(order)}]
+
+
+def direction(keys: tuple[Key, ...]) -> int:
+    """Of ties: that of the last key, or the newest first."""
+    return 1 if keys and not keys[-1].descending else -1
 
 
 def value(key: Key, aside: bool) -> dict:

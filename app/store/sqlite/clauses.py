@@ -1,4 +1,4 @@
-"""Clauses as SQL: conditions on an entry, and sources of entries that a plan can be driven by."""
+"""Clauses as SQL conditions on an entry."""
 from __future__ import annotations
 
 from typing import NamedTuple
@@ -11,8 +11,8 @@ BOUNDING = {"eq", "in", "prefix", "lt", "le", "gt", "ge"}
 """Comparisons that bound an index."""
 INTERNED = {"type", "custodian", "system"}
 STAMPS = {"type", "id", "version", "updated", "custodian", "date", "writer", "labels", "many", "guard", "number"}
-SINGLE = {"code": "row_code", "text": "row_text", "low": "row_low", "high": "row_high"}
-"""Column of a row -> the index that leads with it."""
+REF = "(select text from name where id={0}.type)||'/'||{0}.id"
+"""`Type/id` of the entry at an alias."""
 
 
 class Sql(NamedTuple):
@@ -78,7 +78,20 @@ class Compiler:
         return join(" and ", [self.clause(p, e) for p in clause.parts], TRUE)
 
     def _or(self, clause: Or, e: str) -> Sql:
-        return join(" or ", [self.clause(p, e) for p in clause.parts], FALSE)
+        """Tests on single rows of one parameter are one look at its rows."""
+        alike: dict[str, list[Test]] = {}
+        others = []
+        for part in clause.parts:
+            single = isinstance(part, Has) and len(part.tests) == 1
+            alike.setdefault(part.tests[0].param, []).append(part.tests[0]) if single else others.append(part)
+        return join(" or ", [*(self._any(tests, e) for tests in alike.values()), *(self.clause(p, e) for p in others)], FALSE)
+
+    def _any(self, tests: list[Test], e: str) -> Sql:
+        param, r = self.intern(tests[0].param), self.alias("r")
+        if param is None:
+            return FALSE
+        met = join(" or ", [join(" and ", [self.compare(c, "+" + r) for c in t.compares], TRUE) for t in tests], FALSE)
+        return Sql(f"exists(select 1 from row {r} where {r}.entry={e}.number and {r}.param=? and {met.text})", (param, *met.args))
 
     def _not(self, clause: Not, e: str) -> Sql:
         inner = self.clause(clause.part, e)
@@ -126,24 +139,55 @@ class Compiler:
         if param is None:
             return FALSE
         return Sql(f"exists(select 1 from row {r} cross join entry {o} on {o}.number={r}.entry where {r}.param=?"
-                   f" and {r}.code=(select text from name where id={e}.type)||'/'||{e}.id and {inner.text})", (param, *inner.args))
+                   f" and {r}.code={REF.format(e)} and {inner.text})", (param, *inner.args))
+
+    def _among(self, clause, e: str) -> Sql:
+        return Sql(f"{e}.number in ({clause.sql.text})", clause.sql.args)
 
     def _granted(self, clause: Granted, e: str) -> Sql:
+        """One `exists` for each pair that may be the first which a fact fills: each follows an index, however many facts there are."""
+        return join(" or ", [self._fact(clause, e, step) for step in range(len(clause.on) + 1)], FALSE)
+
+    def _fact(self, clause: Granted, e: str, step: int) -> Sql:
         f = self.alias("f")
-        conditions = [self.compare(c, f) for c in clause.compares] + [self._agrees(f, e, *pair) for pair in clause.on]
-        inner = join(" and ", conditions, TRUE)
-        return Sql(f"exists(select 1 from fact {f} where {inner.text})", inner.args)
+        tables, first = f"fact {f}", []
+        if step < len(clause.on):
+            column, stamp = clause.on[step]
+            if stamp == "about":
+                tables, first = f"about a{f} cross join fact {f}", [Sql(f"a{f}.number={e}.number and {f}.{column}=a{f}.patient")]
+            else:
+                first = [Sql(f"{f}.{column}={self._stamp_value(e, stamp)}")]
+        inner = join(" and ", [*first, *self._fact_conditions(clause, f, e, step)], TRUE)
+        return Sql(f"exists(select 1 from {tables} where {inner.text})", inner.args)
+
+    def _fact_conditions(self, clause: Granted, f: str, e: str | None, step: int) -> list[Sql]:
+        """The fact at `f` meets the clause and fills the columns of `on` from `step` on; those behind it agree with the entry at `e` where there is one."""
+        empty = [Sql(f"{f}.{column} is null") for column, _ in clause.on[:step]]
+        others = [self._agrees(f, e, *pair) for pair in clause.on[step + 1:]] if e else []
+        return [*(self.compare(c, f) for c in clause.compares), *empty, *others]
+
+    def _stamp_value(self, e: str, stamp: str) -> str:
+        if stamp == "ref":
+            return REF.format(e)
+        return f"(select text from name where id={e}.{stamp})" if stamp in INTERNED else f"{e}.{stamp}"
 
     def _agrees(self, f: str, e: str, column: str, stamp: str) -> Sql:
-        if stamp == "about":
-            there = f"exists(select 1 from about a where a.number={e}.number and a.patient={f}.{column})"
-        elif stamp == "ref":
-            there = f"{f}.{column}=(select text from name where id={e}.type)||'/'||{e}.id"
-        elif stamp in INTERNED:
-            there = f"{f}.{column}=(select text from name where id={e}.{stamp})"
-        else:
-            there = f"{f}.{column}={e}.{stamp}"
+        there = f"exists(select 1 from about a where a.number={e}.number and a.patient={f}.{column})" if stamp == "about" else f"{f}.{column}={self._stamp_value(e, stamp)}"
         return Sql(f"({f}.{column} is null or {there})")
+
+    def given(self, clause: Granted, step: int, types: tuple[str, ...]) -> Sql:
+        """A select of the entries that agree with the facts in the pair `step`, the first that those fill."""
+        f, e = self.alias("f"), self.alias("e")
+        column, stamp = clause.on[step]
+        there = {"about": f"{e}.patient={f}.{column}", "custodian": f"{e}.custodian=(select id from name where text={f}.{column})",
+                 "ref": f"{e}.type=(select id from name where text=substr({f}.{column},1,instr({f}.{column},'/')-1)) and {e}.id=substr({f}.{column},instr({f}.{column},'/')+1)"}[stamp]
+        where = join(" and ", [*self._fact_conditions(clause, f, None, step), Sql(f"{f}.{column} is not null and {there}"), self.types(e, types)], TRUE)
+        return Sql(f"select {e}.number as number from fact {f} cross join {'about' if stamp == 'about' else 'entry'} {e} where {where.text}", where.args)
+
+    def of_all(self, clause: Granted) -> Sql:
+        """A select that finds whether there is a fact that fills no column of `on`: all entries agree with it."""
+        where = join(" and ", self._fact_conditions(clause, "f", None, len(clause.on)), TRUE)
+        return Sql(f"select 1 from fact f where {where.text} limit 1", where.args)
 
     def of(self, types: tuple[str, ...], clause: Clause, e: str) -> Sql:
         """The entry at `e` is current, of one of the types, and meets the clause."""
@@ -167,7 +211,7 @@ class Compiler:
     def compare(self, compare: Compare, alias: str) -> Sql:
         """One comparison on a column of `alias`; an unknown name matches nothing."""
         column, how, value = compare
-        value = self.now if value is q.NOW else value
+        value = self.value(value)
         name = f"{alias}.{column}"
         if how == "within":
             x, y, sign, limit = value
@@ -191,69 +235,11 @@ class Compiler:
                 return Sql(f"{name} is not null") if how == "ne" else FALSE
         return Sql(f"{name}{OPERATORS[how]}?", (value,))
 
+    def value(self, value):
+        return self.now if value is q.NOW else value
+
     def name(self, text: str):
         return -1 if text == "" else self.intern(text)
-
-    # sources: entry numbers that a clause can give by itself, repeats and dead versions included
-
-    def source(self, clause: Clause, types: tuple[str, ...]) -> Sql | None:
-        """A select of entry numbers, bounded by an index, that holds every entry which meets the clause; None where there is none."""
-        make = getattr(self, f"_source_{type(clause).__name__.lower()}", None)
-        return make(clause, types) if make else None
-
-    def _source_has(self, clause: Has, types) -> Sql | None:
-        r = self.alias("r")
-        test = clause.tests[0]
-        if not any(c.how in BOUNDING for c in test.compares):
-            return None
-        inner = self.test(test, r)
-        return Sql(f"select {r}.entry as number from row {r} where {inner.text}", inner.args)
-
-    def _source_or(self, clause: Or, types) -> Sql | None:
-        parts = [self.source(p, types) for p in clause.parts]
-        if None in parts:
-            return None
-        return union(parts)
-
-    def _source_and(self, clause: And, types) -> Sql | None:
-        return next(filter(None, (self.source(p, types) for p in clause.parts)), None)
-
-    def _source_stamp(self, clause: Stamp, types) -> Sql | None:
-        for compare in clause.compares:
-            if compare.how not in ("eq", "in"):
-                continue
-            if compare.column == "id" and types:
-                e = self.alias("e")
-                inner = join(" and ", [self.types(e, types), self.compare(compare, e)], TRUE)
-                return Sql(f"select {e}.number as number from entry {e} where {inner.text}", inner.args)
-            if compare.column == "about":
-                inner = self.compare(compare._replace(column="patient"), "a")
-                return Sql(f"select a.number as number from about a where {inner.text}", inner.args)
-            if compare.column == "number":
-                inner = self.compare(compare, "n")
-                return Sql(f"select n.number as number from entry n where {inner.text}", inner.args)
-        return None
-
-    def _source_link(self, clause: Link, types) -> Sql | None:
-        param = self.intern(clause.param)
-        inner = self.source(clause.clause, clause.types)
-        if inner is None or param is None:
-            return inner if param is not None else Sql("select 0 as number where 0")
-        r, t = self.alias("r"), self.alias("t")
-        holds = self.of(clause.types, clause.clause, t)
-        return Sql(f"select {r}.entry as number from ({inner.text}) d{r} cross join entry {t} on {t}.number=d{r}.number cross join row {r} on {r}.param=?"
-                   f" and {r}.code=(select text from name where id={t}.type)||'/'||{t}.id where {holds.text}", (*inner.args, param, *holds.args))
-
-    def _source_back(self, clause: Back, types) -> Sql | None:
-        param = self.intern(clause.param)
-        inner = self.source(clause.clause, (clause.type,))
-        if inner is None or param is None:
-            return inner if param is not None else Sql("select 0 as number where 0")
-        r, o, n = self.alias("r"), self.alias("o"), self.alias("n")
-        holds = self.of((clause.type,), clause.clause, o)
-        return Sql(f"select {n}.number as number from ({inner.text}) d{r} cross join entry {o} on {o}.number=d{r}.number cross join row {r} on {r}.entry={o}.number"
-                   f" and {r}.param=? cross join entry {n} on {n}.type=(select id from name where text=substr({r}.code,1,instr({r}.code,'/')-1))"
-                   f" and {n}.id=substr({r}.code,instr({r}.code,'/')+1) where {holds.text}", (*inner.args, param, *holds.args))
 
 
 def after(text: str) -> str:

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import math
 import sqlite3
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -18,7 +19,7 @@ TOGETHER = 64
 """Commits that share one transaction at most."""
 WAIT = 5.0
 """Seconds that a commit waits for another process's lock before it is refused."""
-COLUMNS = "param, grp, system, code, text, low, high"
+COLUMNS = "param, grp, system, code, text, low, high, span"
 """Of an index row, beside its entry and place."""
 TURN = 0.05
 """Seconds for which a process may take the lock again before one that waits: each change of writers costs both their caches."""
@@ -54,16 +55,19 @@ class Tx:
              entry.date, entry.guard, entry.writer, entry.hash, entry.deleted, entry.method)).lastrowid
         if entry.text is not None:
             self.con.execute("insert into body values (?, ?)", (entry.number, entry.text))
-        self.con.executemany("insert into about values (?, ?)", [(p, entry.number) for p in entry.about])
+        self._about(entry, type)
         self._insert(entry.number, 0, self._values(rows))
         self._facts(entry, facts)
 
+    def _about(self, entry: Entry, type: int) -> None:
+        self.con.executemany("insert into about values (?, ?, ?)", [(entry.number, p, type) for p in entry.about])
+
     def _values(self, rows: list[Row]) -> list[tuple]:
         made = self.names.made
-        return [(made(r.param), r.group, made(r.system), r.code, r.text, r.low, r.high) for r in rows]
+        return [(made(r.param), r.group, made(r.system), r.code, r.text, r.low, r.high, span(r)) for r in rows]
 
     def _insert(self, number: int, start: int, rows: list[tuple]) -> None:
-        self.con.executemany(f"insert into row (entry, place, {COLUMNS}) values (?,?,?,?,?,?,?,?,?)", [(number, place, *values) for place, values in enumerate(rows, start)])
+        self.con.executemany(f"insert into row (entry, place, {COLUMNS}) values (?,?,?,?,?,?,?,?,?,?)", [(number, place, *values) for place, values in enumerate(rows, start)])
 
     def _facts(self, entry: Entry, facts) -> None:
         if facts:
@@ -79,7 +83,7 @@ class Tx:
         self.con.execute("update entry set about=?, many=?, labels=?, date=?, guard=? where number=?", (about, entry.many, entry.labels, entry.date, entry.guard, entry.number))
         if about != held[1]:
             self.con.execute("delete from about where number=?", (entry.number,))
-            self.con.executemany("insert into about values (?, ?)", [(p, entry.number) for p in entry.about])
+            self._about(entry, self.names.made(entry.type))
         if made.rows is not None:
             self._alter(entry.number, self._values(made.rows))
         if held[0] == ALIVE:
@@ -105,6 +109,16 @@ class Tx:
 
     async def set_recipe(self, text: str) -> None:
         self.con.execute("insert or replace into value values ('recipe', ?)", (text,))
+
+
+def span(row: Row) -> float | None:
+    """A power of four that a row's range does not exceed, 0 for a point: there are few, and none is much wider than its rows."""
+    if row.low is None or row.high is None:
+        return None
+    if row.high <= row.low:
+        return 0
+    exponent = math.frexp(row.high - row.low)[1]
+    return 2.0 ** (exponent + exponent % 2)
 
 
 class Commits:

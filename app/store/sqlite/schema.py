@@ -21,24 +21,29 @@ create table entry (
   writer text not null, hash blob not null, deleted integer not null, purged integer not null, method text not null);
 create unique index entry_version on entry (type, id, version);
 create index entry_type on entry (type, number);
+create index entry_updated on entry (type, updated);
+create index entry_changed on entry (updated);
+create index entry_custodian on entry (custodian, type);
 create table body (number integer primary key, text blob not null);
-create table about (patient text not null, number integer not null, primary key (patient, number)) without rowid;
+create table about (number integer not null, patient text not null, type integer not null, primary key (number, patient)) without rowid;
+create index about_patient on about (patient, type);
 
--- one shape of index row for all parameter types, clustered by entry: that key serves the probes
+-- one shape of index row for all parameter types, clustered by entry: that key serves the probes.
+-- span: a power of four that high - low does not exceed: what reaches a moment begins at most so much before it
 create table row (
   entry integer not null, param integer not null, place integer not null, grp integer not null,
-  system integer, code text, text text, low, high, primary key (entry, param, place)) without rowid;
+  system integer, code text, text text, low, high, span, primary key (entry, param, place)) without rowid;
 create index row_code on row (param, code, entry) where code is not null;
 create index row_text on row (param, text, entry) where text is not null;
-create index row_low on row (param, low, entry) where low is not null;
-create index row_high on row (param, high, entry) where high is not null;
+create index row_low on row (param, low, entry, high) where low is not null;
+create index row_span on row (param, span, low, high, entry) where span is not null;
 
 create table fact (
   source integer not null, effect text not null, grantee text, patient text, resource text, custodian text,
   low integer not null, high integer not null, labels integer not null, purpose text, kind text, code text,
   since integer, until integer, level integer not null);
 create index fact_source on fact (source);
-create index fact_grantee on fact (grantee, patient);
+create index fact_grantee on fact (grantee, patient, resource, custodian);
 create table claim (kind text, owner text, key text, until integer not null, primary key (kind, owner, key)) without rowid;
 
 create table access (

@@ -112,9 +112,6 @@ class SqliteStore:
     async def meets(self, entry: Entry, clause, *, now: int) -> bool:
         return await self.run(lambda con, names: read.meets(con, names, entry, clause, read.newest(con, names), now))
 
-    async def explain(self, query: Query, *, at: int, now: int) -> str:
-        return await self.run(lambda con, names: plan.explain(con, Compiler(names.number, at, now), query))
-
     async def history(self, query: Query, *, at: int, now: int, limit: int, id: str | None = None, since: int | None = None,
                       until: int | None = None, moment: tuple[int, int] | None = None, after: int | None = None) -> list[Entry]:
         return await self.run(read.history, query, at, now, limit, id, since, until, moment, after)
