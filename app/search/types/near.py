@@ -6,9 +6,11 @@ so that a distance is one exact comparison of two numbers, over the date line an
 from __future__ import annotations
 
 import re
+from fractions import Fraction
 from math import cos, pi, radians, sin, tan
 
 from app import errors
+from app.fhir import ucum
 from app.search.context import Context
 from app.search.query import Compare, Row, Test
 from app.search.types.text import plain, split
@@ -19,8 +21,6 @@ RADIUS = 6_371_008.8
 """Metres: the mean radius of the earth. Distances on the ellipsoid differ by up to 0.6 %."""
 DISTANCE = 10_000.0
 """Metres that are near where no distance is given."""
-UNITS = {"km": 1000.0, "m": 1.0, "cm": 0.01, "[mi_us]": 6_336_000 / 3937, "[mi_i]": 1609.344, "[nmi_i]": 1852.0, "[yd_i]": 0.9144, "[ft_i]": 0.3048, "[ft_us]": 1200 / 3937}
-"""UCUM's units of distance in metres."""
 _NUMBER = re.compile(r"[+-]?(\d{1,20}(\.\d{0,30})?|\.\d{1,30})([eE][+-]?\d{1,3})?", re.ASCII)
 
 
@@ -82,6 +82,7 @@ def _distance(distance: str = "", unit: str = "") -> float:
         return DISTANCE
     if not _NUMBER.fullmatch(distance) or float(distance) < 0:
         raise errors.Invalid(f"{distance!r} is no distance: a decimal number from 0.")
-    if unit and unit not in UNITS:
-        raise errors.Invalid(f"{unit!r} is no unit of distance; there are {', '.join(UNITS)}.")
-    return float(distance) * UNITS[unit or "km"]
+    metres = ucum.converted(Fraction(distance), unit or "km", "m")
+    if metres is None:
+        raise errors.Invalid(f"{unit!r} is no unit of distance: one of UCUM's, such as km, m, [mi_i], [mi_us], [nmi_i].")
+    return float(min(metres, 10 ** 9))

@@ -24,7 +24,7 @@ def metres(one, other) -> float:
 
 @pytest.mark.parametrize("text, position, expected", [
     ("31.2304|121.4737|1068|km", BEIJING, True), ("31.2304|121.4737|1066|km", BEIJING, False), ("31.2304|121.4737|1068", BEIJING, True), ("31.2304|121.4737|1.068e3", BEIJING, True),
-    ("31.2304|121.4737|1066000|m", BEIJING, False), ("31.2304|121.4737|664|[mi_us]", BEIJING, True), ("31.2304|121.4737|662|[mi_us]", BEIJING, False),
+    ("31.2304|121.4737|1066000|m", BEIJING, False), ("31.2304|121.4737|664|[mi_us]", BEIJING, True), ("31.2304|121.4737|662|[mi_us]", BEIJING, False), ("31.2304|121.4737|1.068|Mm", BEIJING, True), ("31.2304|121.4737|1e900|km", BEIJING, True),
     ("31.2304|121.4737|577|[nmi_i]", BEIJING, True), ("31.2304|121.4737|575|[nmi_i]", BEIJING, False),
     # without a distance, ten kilometres
     ("31.2304|121.4737", (31.31, 121.4737), True), ("31.2304|121.4737", (31.33, 121.4737), False), ("31.2304|121.4737||", (31.31, 121.4737), True),
