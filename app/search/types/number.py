@@ -60,7 +60,7 @@ def _same(number: Decimal) -> Decimal:
 def sought(text: str, into=_same) -> tuple[str, float, float]:
     """(prefix, low, high): `eq` and `ne` heed the range that digits imply, `ap` at least a tenth, the others the exact number.
 
-    The upper end of what digits imply does not belong to it, so `high` is the greatest float below. into: from the numbers searched for, exact,
+    The upper end of what digits imply does not belong to it, so `high` is the greatest float below, but never below the number itself. into: from the numbers searched for, exact,
     to those of rows. Errors: Invalid.
     """
     prefix, rest = prefixed(text)
@@ -71,7 +71,7 @@ def sought(text: str, into=_same) -> tuple[str, float, float]:
         return prefix, point(into(number)), point(into(number))
     half = _half(rest) if prefix != "ap" else max(_half(rest), abs(number) / 10)
     low, high = point(into(number - half)), point(into(number + half))
-    return prefix, low, high if prefix == "ap" else math.nextafter(high, -math.inf)
+    return prefix, low, high if prefix == "ap" else max(point(into(number)), math.nextafter(high, -math.inf))
 
 
 def ways(param, modifier: str, value: str, context: Context) -> list[tuple[Test, ...]]:

@@ -18,6 +18,7 @@ from ..judge import found
     ("sa100", "100", False), ("sa100", "100.1", True), ("eb100", "99.9", True), ("eb100", "100", False),
     ("ap100", "91", True), ("ap100", "110", True), ("ap100", "89", False), ("ap100", "111", False),
     ("-5", "-5", True), ("-5", "5", False), ("gt-5", "-4", True), ("0.8", "0.8", True), ("8e-1", "0.8", True), ("0", "0.4", True),
+    ("72.50000000000000000000", "72.5", True), ("72.50000000000000000000", "72.51", False), ("ne72.50000000000000000000", "72.5", False),
 ])
 def test_a_number_has_the_precision_that_it_is_written_with(text, value, expected):
     assert found("number", text, (Decimal(value), "decimal")) is expected

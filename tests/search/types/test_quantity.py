@@ -2,8 +2,10 @@
 from decimal import Decimal
 
 import pytest
+from hypothesis import given, strategies as st
 
 from app import errors
+from app.fhir.ucum import converted
 from app.search import types
 from ..judge import CONTEXT, found
 
@@ -123,6 +125,16 @@ def test_sampled_data_is_found_by_its_bounds(data, text, expected):
     number, _, unit = text.partition("|")
     sampled = {"origin": {"value": 0, "system": UCUM, "code": "mV"}, "period": 10, "factor": 2, "dimensions": 1, "data": data}
     assert found("quantity", f"{number}|{UCUM}|{unit}", (sampled, "SampledData")) is expected
+
+
+@given(st.decimals(allow_nan=False, allow_infinity=False, min_value=-10 ** 6, max_value=10 ** 6, places=3), st.sampled_from([("mg", "g"), ("[lb_av]", "kg"), ("Cel", "[degF]"), ("mm[Hg]", "kPa"), ("umol/min", "U"), ("dB", "B"), ("[pH]", "[pH]")]))
+def test_a_quantity_is_found_by_its_own_number_and_by_the_converted_one(value, units):
+    stored, text = ucum(str(value), units[0]), f"{value}|{UCUM}|{units[0]}"
+    assert found("quantity", text, stored) and found("quantity", f"ge{text}", stored) and found("quantity", f"le{text}", stored) and found("quantity", f"ap{text}", stored)
+    assert not any(found("quantity", prefix + text, stored) for prefix in ("gt", "lt", "sa", "eb", "ne"))
+    exact = converted(value, *units)
+    other = f"{exact.numerator / Decimal(exact.denominator):.15f}"
+    assert found("quantity", f"ap{other}|{UCUM}|{units[1]}", stored)
 
 
 def test_a_quantity_has_a_row_as_written_and_one_that_is_converted():
