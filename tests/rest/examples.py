@@ -140,6 +140,8 @@ def keeping(type: str, made):
         made["coordinateSystem"] = 0
     if type == "MolecularSequence.referenceSeq" and "referenceSeqId" not in made:
         made |= {"genomeBuild": "a", "chromosome": made.get("chromosome", {"text": "a"})}
+    if type == "SearchParameter":
+        made["status"] = "draft"  # one in force is judged: it must be able to find something
     if type == "StructureDefinition" and "/" in made["type"]:
         made["kind"] = "logical"
     return made
@@ -148,8 +150,14 @@ def keeping(type: str, made):
 BY_HAND = {
     ("StructureDefinition", "kind"): ({"resourceType": "StructureDefinition", "url": "http://example.org/a", "name": "A", "status": "active", "kind": "resource", "abstract": True, "type": "Alpha"},
                                       "resource", "logical"),
+    ("SearchParameter", "status"): (minimal("SearchParameter"), "draft", "active"),
     ("Location", "near"): ({"resourceType": "Location", "position": {"latitude": 31.2, "longitude": 121.5}}, "31.3|121.5|12|km", "31.3|121.5|11|km"),
     ("Patient", "deceased"): ({"resourceType": "Patient", "deceasedBoolean": True}, "true", "false"),
+    ("DiagnosticReport", "assessed-condition"): ({**minimal("DiagnosticReport"), "extension": [
+        {"url": "http://hl7.org/fhir/StructureDefinition/DiagnosticReport-geneticsAssessedCondition", "valueReference": {"reference": "Condition/x1", "identifier": {"system": "urn:s", "value": "a"}}}]},
+        "Condition/x1", "Condition/x2"),
+    ("Observation", "gene-identifier"): ({**minimal("Observation"), "extension": [{"url": "http://hl7.org/fhir/StructureDefinition/observation-geneticsGene", "valueCodeableConcept": VALUES["CodeableConcept"][0]}]},
+                                         "urn:s|a", "urn:s|z"),
     ("QuestionnaireResponse", "item-subject"): ({"resourceType": "QuestionnaireResponse", "status": "completed", "item": [
         {"linkId": "1", "extension": [{"url": "http://hl7.org/fhir/StructureDefinition/questionnaireresponse-isSubject", "valueBoolean": True}],
          "answer": [{"valueReference": {"reference": "Patient/x1", "identifier": {"system": "urn:s", "value": "a"}}}]}]}, "Patient/x1", "Patient/x2"),
