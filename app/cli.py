@@ -269,11 +269,13 @@ def reindex(store: Store = "sqlite:data/yilian.db") -> None:
 async def _reindex(settings: Settings) -> str:
     """The end of a job, in one line. Errors: Conflict where another process does it."""
     async with open_world(settings, reindexing=True) as world:
-        task, _ = await runner.ask(world, _operator(settings, "reindex"), "reindex", "Reindex of all types", {})
-        if not runner.is_free(task):
-            raise errors.Conflict(f"Another process makes the index anew: {task.ref} tells how far it is.")
-        with _progress("indexing") as tell:
-            await runner.do(world, task, lambda done, total: tell(done, total, f"{done:,} of {total:,} resources indexed"))
+        fresh = False
+        while not fresh:  # one that was left undone, of some types perhaps, is ended first
+            task, fresh = await runner.ask(world, _operator(settings, "reindex"), "reindex", "Reindex of all types", {})
+            if not runner.is_free(task):
+                raise errors.Conflict(f"Another process makes the index anew: {task.ref} tells how far it is.")
+            with _progress("indexing") as tell:
+                await runner.do(world, task, lambda done, total: tell(done, total, f"{done:,} resources indexed"))
         ended = fhir.loads((await world.store.get("Task", task.id)).text)
         told = f"{task.ref} {ended['status']}: {ended['businessStatus']['text']}."
         if ended["status"] != "completed":

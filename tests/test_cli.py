@@ -199,6 +199,18 @@ def test_a_reindex_is_done_as_a_job_and_told_in_one_line(tmp_path):
     assert code == 0 and re.fullmatch(r"Task/\S+ completed: 1 resources\.\n", text)
 
 
+def test_a_reindex_that_was_left_undone_is_ended_and_then_all_is_indexed(tmp_path):
+    async def one(records):
+        await records.commit([Change("create", "Patient", resource={"resourceType": "Patient"})])
+        await runner.ask(records.world, operator(), "reindex", "a", {"types": "Group"})
+
+    async def told(records):
+        return sorted((json.loads(e.text)["description"], json.loads(e.text)["businessStatus"]["text"]) for e in (await records.search(("Task",), [("status", "completed")])).entries)
+    stored(tmp_path, one)
+    assert yilian(tmp_path, "reindex", "--store", "sqlite:s.db")[0] == 0
+    assert stored(tmp_path, told) == [("Reindex of all types", "2 resources"), ("a", "0 resources")]
+
+
 def test_a_reindex_that_another_process_does_is_told(tmp_path):
     async def under_way(records):
         await jobs.Job(records.world, (await runner.ask(records.world, operator(), "reindex", "a", {}))[0], print).take()

@@ -182,25 +182,43 @@ async def test_a_search_of_the_log_sees_what_any_process_of_the_server_answered_
             await asyncio.gather(*(asked(step + n) for n in range(8)))
 
 
-@pytest.mark.slow
-async def test_a_reindex_whose_server_is_killed_goes_on_in_the_next_one(tmp_path):
-    store = f"sqlite:{tmp_path}/store.db"
-    async with serving(store) as (server, client):
-        for start in range(0, 8000, 2000):
-            entries = [{"resource": {"resourceType": "Patient", "name": [{"family": f"家{n}"}]}, "request": {"method": "POST", "url": "Patient"}} for n in range(start, start + 2000)]
+async def killed_in_a_reindex(store: str, many: int, **settings: str) -> None:
+    """A parameter is posted, its reindex begun, the server killed; the next one ends the reindex, and only then serves the parameter."""
+    parameter = {"resourceType": "SearchParameter", "url": "http://example.org/SearchParameter/nickname", "name": "A", "description": "a", "status": "active", "code": "nickname",
+                 "base": ["Patient"], "type": "string", "expression": "Patient.name.where(use='nickname').given"}
+    async with serving(store, **settings) as (server, client):
+        for start in range(0, many, 1000):
+            entries = [{"resource": {"resourceType": "Patient", "name": [{"use": "nickname", "given": [f"家{n}"]}]}, "request": {"method": "POST", "url": "Patient"}} for n in range(start, start + 1000)]
             assert (await client.post("", json={"resourceType": "Bundle", "type": "transaction", "entry": entries})).status_code == 200
+        assert (await client.post("SearchParameter", json=parameter)).status_code == 201
         asked = await client.post("$reindex")
         assert asked.status_code == 202
         url = asked.headers["content-location"].partition("/fhir/")[2]
         while (await client.get(url)).json()["status"] == "requested":
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(0.02)
         server.kill()
-    async with serving(store) as (_, client):
-        assert (await client.get(url)).json()["status"] == "in-progress"
-        for _ in range(600):
-            if (await client.get(url)).json()["status"] == "completed":
+    async with serving(store, **settings) as (_, client):
+        for _ in range(1200):
+            task, answer = (await client.get(url)).json(), await client.get("Patient?nickname=家777&_summary=count")
+            if task["status"] == "completed":
                 break
+            assert task["status"] == "in-progress" and (answer.status_code == 400 or answer.json()["total"] == 1)
             await asyncio.sleep(0.1)
-        task = (await client.get(url)).json()
-        assert task["status"] == "completed" and task["businessStatus"]["text"] == "8000 resources"
-        assert (await client.get("Patient?family:exact=家7777")).json()["total"] == 1
+        assert task["status"] == "completed" and int(task["meta"]["versionId"]) > 3 and task["businessStatus"]["text"] == f"{many + 1} resources"
+        assert (await client.get("Patient?nickname:exact=家777")).json()["total"] == 1
+        assert (await client.get("Patient?nickname=家&_summary=count")).json()["total"] == many
+
+
+@pytest.mark.slow
+async def test_a_reindex_whose_server_is_killed_goes_on_in_the_next_one(tmp_path):
+    await killed_in_a_reindex(f"sqlite:{tmp_path}/store.db", 8000)
+
+
+@pytest.mark.slow
+async def test_a_reindex_whose_server_is_killed_goes_on_in_the_next_one_on_mongodb(mongo_url, transactions):
+    name = f"yilian_test_{uuid.uuid4().hex[:12]}"
+    try:
+        await killed_in_a_reindex(urlsplit(mongo_url)._replace(path=f"/{name}").geturl(), 2000, YILIAN_WITHOUT_TRANSACTIONS="no" if transactions else "yes")
+    finally:
+        with MongoClient(mongo_url) as client:
+            client.drop_database(name)

@@ -15,8 +15,8 @@ from app.workflow import job as tasks
 
 TOLD = 5.0
 """Seconds between two times that a Task tells how far its job is."""
-Progress = Callable[[int, int], None]
-"""Told how much is done, and of how much."""
+Progress = Callable[[int, int | None], None]
+"""Told how much is done, and of how much, where that is known."""
 
 
 class Gone(Exception):
@@ -40,11 +40,11 @@ class Job:
         """It is this process's from now on."""
         await self._write("in-progress")
 
-    async def tell(self, done: int, total: int) -> None:
+    async def tell(self, done: int, total: int | None) -> None:
         """How far it is, in the Task every few seconds: as long as it says so, nobody else takes the job."""
         self.progress(done, total)
         if time.monotonic() - self.at >= TOLD:
-            await self._write("in-progress", f"{done} of {total}")
+            await self._write("in-progress", f"{done} of {total}" if total is not None else f"{done}")
 
     async def leave(self) -> None:
         """Somebody else may go on at once."""

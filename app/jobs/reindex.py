@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import asyncio
 
+from app import errors
 from app.change import remade
 from app.jobs.job import Job
 from app.records import World
@@ -22,8 +23,7 @@ async def run(world: World, job: Job) -> None:
     if not ledger:
         defined = own.waiting(await store.recipe(), types)
         until = await store.quiet()
-        total = await store.count(Query(tuple(types), Not(Stamp((Compare("id", "eq", job.id),)))), at=await store.newest(), now=moment())
-        ledger.update(step=0, after=0, until=until, done=0, total=total, defined=defined)
+        ledger.update(step=0, after=0, until=until, done=0, total=await _total(world, job, types), defined=defined)
     for type in (types or [""])[ledger["step"]:]:
         while chunk := await store.walk(type, after=ledger["after"], until=ledger["until"], limit=CHUNK):
             await _remake(world, job, chunk)
@@ -34,6 +34,14 @@ async def run(world: World, job: Job) -> None:
     if not types:
         await store.indexed()
     await job.end("completed", f"{ledger['done']} resources", also=lambda tx: _serve(tx, ledger["defined"]))
+
+
+async def _total(world: World, job: Job, types: list[str]) -> int | None:
+    """How many resources there are, beside the job's own; None where it takes too long to count them."""
+    try:
+        return await world.store.count(Query(tuple(types), Not(Stamp((Compare("id", "eq", job.id),)))), at=await world.store.newest(), now=moment())
+    except errors.TooCostly:
+        return None
 
 
 async def _serve(tx, defined: dict[str, int]) -> None:

@@ -143,9 +143,9 @@ def _named(made: Noted, others: tuple[Noted, ...]):
         yield "url", f"This store has {MOST} search parameters of its own, which is the most."
     if not CODE.fullmatch(made.code):
         yield "code", f"{made.code!r} cannot stand in a search: a letter, then letters, digits and hyphens, 64 at most."
-    if LOG in made.base:
-        yield "base", f"{LOG} is searched by R4's parameters alone."
     here = set(bases(made.base))
+    if not set(made.base) <= {kind for type in here for kind in definitions.ancestors(type)}:
+        yield "base", f"Nothing is searched of {', '.join(made.base)}, but by R4's parameters."
     taken = sorted(type for type in here if made.code in definitions.parameters(type))
     if taken:
         yield "code", f"R4 has {taken[0]}.{made.code} ({definitions.parameters(taken[0])[made.code].url}): choose another code."
