@@ -3,13 +3,13 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from app import errors
 from app.caller import Caller
-from app.fhir import bundle, json, narrative, summary, validate
+from app.fhir import bundle, json, narrative, profile, summary, validate
 from app.search import index, own, stamp
 from app.search.param import Own
 from app.search.query import ALL, Row
@@ -65,7 +65,7 @@ class Done(NamedTuple):
         return 1 if self.gone is None else len(self.gone)
 
 
-def check(change: Change) -> None:
+def check(change: Change, library: profile.Library) -> None:
     """What can be told of a change by itself. Errors: NotAllowed; Invalid or Unprocessable with all issues of the content."""
     if change.type in IMMUTABLE and change.method != "create":
         raise errors.NotAllowed(f"{change.type} is written once and never changed.", headers={"Allow": "GET, HEAD, POST"})
@@ -76,12 +76,12 @@ def check(change: Change) -> None:
         raise errors.Invalid(f"The resource is a {named!r}, but {change.type} was addressed.", expression=f"{change.type}")
     if change.method == "update" and change.condition is None and change.resource.get("id") != change.id:
         raise errors.Invalid(f"The resource's id is {change.resource.get('id')!r}; it must be the {change.id!r} of the address.", expression=f"{change.type}.id")
-    valid(change.resource)
+    valid(change.resource, library)
 
 
-def valid(resource: dict) -> None:
+def valid(resource: dict, library: profile.Library) -> None:
     """Errors: Invalid where R4 itself is broken, else Unprocessable where a profile is; with every issue of the validation."""
-    if issues := validate.validate(resource):
+    if issues := validate.validate(resource, library=library):
         raise (errors.Invalid if validate.by_r4(resource) else errors.Unprocessable)(issues=issues)
 
 
@@ -90,10 +90,10 @@ def new_id() -> str:
 
 
 class Writer:
-    """Applies changes in one commit for one caller. `tx` is the store's; `done` collects the events for the access record."""
+    """Applies changes in one commit for one caller. `tx` is the store's; valid: refuses what is no right resource."""
 
-    def __init__(self, tx, caller: Caller, zone: str, base: str, scope, known: Own):
-        self.tx, self.caller, self.zone, self.base, self.scope, self.own = tx, caller, zone, base, scope, known
+    def __init__(self, tx, caller: Caller, zone: str, base: str, scope, known: Own, valid: Callable[[dict], Awaitable[None]]):
+        self.tx, self.caller, self.zone, self.base, self.scope, self.own, self.valid = tx, caller, zone, base, scope, known, valid
 
     async def apply(self, change: Change, resource: dict | None) -> Done:
         """One change, its id known and its references rewritten; `resource` is what it brings."""
@@ -135,7 +135,7 @@ class Writer:
         after = narrative.still_true(before, change.patch(before))
         if after.get("resourceType") != change.type or after.get("id") != change.id:
             raise errors.Unprocessable("A patch changes neither the type nor the id of a resource.")
-        valid(after)
+        await self.valid(after)
         return await self._store(change, current, after, created=False)
 
     async def _delete(self, change: Change, current: Entry | None) -> Done:

@@ -5,6 +5,7 @@ import asyncio
 import hashlib
 from collections import Counter
 from dataclasses import replace
+from functools import partial
 
 from app import errors, terms
 from app.audit import record, touched
@@ -15,10 +16,11 @@ from app.links import ROUNDS as LINK_ROUNDS
 from app.links import Links
 from app.links import names as links_of
 from app.search import own, parse
-from app.search.query import ALL, Clause, Query, conjuncts
+from app.search.query import ALL, Clause, Compare, Query, Stamp, both, conjuncts
 from app.sharing import policy
 from app.store.base import Entry, Event, Found
-from app.world import World
+from app.structures import Structures
+from app.world import World, moment
 
 ISSUES = 200
 """Issues after which no more changes of a commit are judged."""
@@ -29,7 +31,7 @@ class Commit:
     """What one caller changes, all or nothing. Used by records alone."""
 
     def __init__(self, world: World, caller: Caller, scope: Clause):
-        self.world, self.caller, self.scope = world, caller, scope
+        self.world, self.caller, self.scope, self.structures = world, caller, scope, Structures()
 
     async def check(self, changes: list[Change]) -> None:
         """All that can be told before the commit, in slices that let others have their turn."""
@@ -40,7 +42,7 @@ class Commit:
         for step, change in enumerate(changes):
             try:
                 with _at(change):
-                    check(change)
+                    await self.structures.judged(partial(check, change), self._now, self.caller.base)
             except (errors.Invalid, errors.Unprocessable) as failure:
                 issues += failure.issues
                 kind = errors.Invalid if isinstance(failure, errors.Invalid) else kind
@@ -80,8 +82,17 @@ class Commit:
             await also(tx)
         return told
 
+    async def _now(self, query: Query, limit: int) -> list[Found]:
+        """Definitions before the commit that may refuse a write: nobody else's than the caller's own and the operator's."""
+        return await self.world.store.search(self._binding(query), at=await self.world.store.newest(), now=moment(), limit=limit)
+
+    def _binding(self, query: Query) -> Query:
+        return policy.restrict(query, both(self.scope, Stamp((Compare("custodian", "in", (self.caller.organization, self.world.settings.organization)),))))
+
     def _writer(self, tx) -> Writer:
-        return Writer(tx, self.caller, self.world.zone, self.caller.base, self.scope, self.own)
+        async def right(resource: dict) -> None:
+            await self.structures.judged(partial(valid, resource), lambda query, limit: tx.search(self._binding(query), limit=limit), self.caller.base)
+        return Writer(tx, self.caller, self.world.zone, self.caller.base, self.scope, self.own, right)
 
     def _finder(self, tx):
         async def find(type: str, condition: str) -> list[str]:
@@ -91,7 +102,7 @@ class Commit:
     async def _write(self, writer: Writer, change: Change, target: Change, links: Links, resource: dict | None) -> Done:
         with _at(change):
             if resource is not change.resource:  # what is stored is judged: only now is it known what the references name
-                valid(resource)
+                await writer.valid(resource)
             if change.patch is not None:
                 target = replace(target, patch=lambda before: links.rewrite(change.patch(before)))
             done = await writer.apply(target, resource)

@@ -10,12 +10,14 @@ from app.audit import asked, events, record, touched
 from app.caller import Caller
 from app.change import Change, Done
 from app.commit import Commit, tried
+from app.fhir import validate
 from app.page import LOG, NOT_LOG, Ask, Page, rendered, without_log
 from app.search import own, parse
 from app.search.query import ALL, Compare, Query, Stamp, both
 from app.search.types import date
 from app.sharing import policy
 from app.store.base import Entry, Event, Found
+from app.structures import Structures
 from app.world import World, moment
 
 __all__ = ["Change", "Done", "Page", "Records", "World"]
@@ -157,6 +159,14 @@ class Records:
         except errors.Failure as failure:
             await self._refuse([tried(c) for c in changes], failure, "; ".join(c.condition for c in changes if c.condition))
             raise
+
+    async def judge(self, resource: dict, type: str, profiles: tuple[str, ...] = ()) -> list[errors.Issue]:
+        """All that can be told of a resource by R4 and by profiles, those in the store that the caller sees included. Errors: Unsupported for an unknown profile; TooCostly."""
+        def work(library: Structures) -> list[errors.Issue]:
+            for url in profiles:
+                library.need(url, type)
+            return validate.validate(resource, type, warnings=True, profiles=profiles, library=library)
+        return await Structures().judged(work, partial(self._seen, await self.store.newest()), self.caller.base)
 
     async def rehearse(self, change: Change | None, event: Event) -> errors.Failure | None:
         """What would refuse a change, which is tried whole and left undone; None where nothing would. The trial is recorded as `event`."""

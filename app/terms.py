@@ -34,25 +34,26 @@ async def understood(understand: Callable[[Terms], object], find: Callable[[Quer
     """
     read: dict[tuple[str, str], object] = {}
 
-    def stored(type: str, canonical: str):
+    def held(type: str, canonical: str):
         if (type, canonical) not in read:
             raise _Wanted(type, canonical)
         return read[type, canonical]
 
     # the standard's own mean what the standard says, whatever is stored
-    terms = Terms(lambda canonical: terminology.value_set(canonical) or stored("ValueSet", canonical),
-                  lambda canonical: terminology.code_system(canonical) or stored("CodeSystem", canonical))
+    terms = Terms(lambda canonical: terminology.value_set(canonical) or held("ValueSet", canonical),
+                  lambda canonical: terminology.code_system(canonical) or held("CodeSystem", canonical))
     while True:
         try:
             return understand(terms)
         except _Wanted as wanted:
             if len(read) >= MOST:
                 raise errors.TooCostly(f"More than {MOST} value sets and code systems are needed.") from None
-            read[wanted.args] = await _stored(*wanted.args, find, base)
+            text = await stored(*wanted.args, find, base)
+            read[wanted.args] = None if text is None else _read(text)
 
 
-async def _stored(type: str, canonical: str, find, base: str):
-    """The resource that a canonical url, or a reference, means; None where there is none that the caller sees."""
+async def stored(type: str, canonical: str, find, base: str) -> bytes | None:
+    """The text of the resource that a canonical url, or a reference, means; None where there is none that the caller sees."""
     url, _, version = canonical.partition("|")
     parts = reference.parse(url, base)
     if parts.is_local and parts.type == type and parts.id and not version:
@@ -63,8 +64,8 @@ async def _stored(type: str, canonical: str, find, base: str):
     if not found:
         return None
     if sum(len(entry.text) for entry in found) > LARGEST:
-        raise errors.TooCostly(f"{canonical} is too large to be searched by.")
-    return _read(max(found, key=_rank).text)
+        raise errors.TooCostly(f"{canonical} is too large to be used.")
+    return max(found, key=_rank).text
 
 
 def _rank(entry: Entry):

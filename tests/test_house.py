@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 
 APP = Path(__file__).parent.parent / "app"
-FLOORS = [("errors", "caller", "settings", "cursor"), ("fhir",), ("search",), ("workflow",), ("store",), ("sharing", "audit"), ("world", "change", "links", "terms"), ("commit", "page"), ("records",),
+FLOORS = [("errors", "caller", "settings", "cursor"), ("fhir",), ("search",), ("workflow",), ("store",), ("sharing", "audit"), ("world", "change", "links", "terms"), ("structures",), ("commit", "page"), ("records",),
           ("referral", "mapping", "auth", "subscriptions", "upkeep"), ("jobs",), ("demo",), ("rest", "console", "imaging"), ("main",), ("cli",)]
 FLOOR = {room: level for level, rooms in enumerate(FLOORS) for room in rooms}
 GROUND_ORDER = ("errors", "settings", "caller", "cursor")
 HOMES = {"pymongo": ("store/mongo",), "mongoengine": ("store/mongo",), "sqlite3": ("store/sqlite",), "jose": ("auth/tokens",), "jinja2": ("console",),
          "pydicom": ("mapping/readers", "imaging"), "fastapi": ("rest", "console", "imaging", "auth", "main"), "starlette": ("rest", "console", "imaging", "auth", "main"),
          "ucumvert": ("fhir/ucum",), "lark": ("fhir/ucum",), **dict.fromkeys(("lxml", "python_calamine", "ijson"), ("mapping/readers",))}
-WAIST = {"world", "change", "terms", "commit", "page", "records"}
+WAIST = {"world", "change", "terms", "structures", "commit", "page", "records"}
 STORE_USERS = {"store", "sharing", "audit", "main", *WAIST}
 PURE = ("fhir", "search", "workflow")
 IMPURE = {"time", "asyncio", "socket", "sqlite3", "random", "secrets", "os", "subprocess", "urllib", "http"}

@@ -170,7 +170,7 @@ class _Run:
                 return await self._commit(chunk)
             except errors.VersionMismatch:
                 await self._mine()
-            except errors.Invalid:
+            except (errors.Invalid, errors.Unprocessable):
                 if checked:
                     raise
                 checked = True

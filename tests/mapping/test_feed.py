@@ -20,7 +20,7 @@ from app.mapping.report import COLUMNS
 from app.records import Change, Records
 from app.settings import shipped
 from tests.conftest import operator
-from tests.mapping.making import HEAD, compiled, export
+from tests.mapping.making import HEAD, PATIENT, compiled, export
 from tests.mapping.readers.making import dbf
 
 BAD = ("1,张三,19800101,", "2,李四,19801301,", "3,,19800101,")
@@ -65,6 +65,13 @@ async def test_a_corrected_reject_is_fed_again_and_what_stays_wrong_is_told_once
     assert (done.accepted, done.rejected) == (1, 1) and await names(world) == [("张三", 1), ("李四", 1)]
     head, told = rows(tmp_path / "again")
     assert head == ["号", "名", "值", "备注", *COLUMNS] and told[:4] == ["3", "", "19800101", ""] and told[4] == "3" and told[6] == "required"
+
+
+async def test_a_row_that_breaks_a_profile_it_claims_is_a_reject_and_the_others_are_stored(world, tmp_path):
+    claims = PATIENT + '    gender: male\n    meta: {profile: ["https://yilian.example/fhir/StructureDefinition/alliance-patient"]}\n'
+    done = await feed.run(world, compiled(tmp_path, claims), export(tmp_path / "v.csv", "1,张三,19800101,", "2,李 四,19800101,"))
+    assert [(one.row, one.code) for one in done.rejects] == [(3, "profile")] and "name-1" in done.rejects[0].message
+    assert await names(world) == [("张三", 1)]
 
 
 async def test_a_newer_file_updates_and_what_somebody_else_changed_is_a_reject(world, tmp_path):

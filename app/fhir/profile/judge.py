@@ -151,7 +151,7 @@ def _count(found: list[Node], part: Part, low: int, parent: Node, run: Run) -> N
 
 
 def _sliced(nodes: list[Node], part: Part, parent: Node, run: Run) -> None:
-    slicing, choices = part.slicing, picks(part, run.library)
+    slicing, choices = part.slicing, picks(part, run.profile.library)
     of: list[list[Node]] = [[] for _ in choices]
     rest, doubtful, last = [], False, -1
     for node in nodes:

@@ -9,11 +9,9 @@ from collections.abc import Iterable
 from functools import cached_property, lru_cache
 from pathlib import Path
 
-from app.errors import Invalid
+from app.errors import Unsupported
 from app.fhir import definitions, json
 from app.fhir.profile.tree import BASE, Part, build, lineage
-from app.fhir.terminology import PACKAGE
-from app.fhir.valueset import Codes
 from app.settings import shipped
 
 _FILE = Path(__file__).with_name("r4.json.gz")
@@ -23,7 +21,7 @@ class Profile:
     """A StructureDefinition that constrains a type. root: its tree; gap: the url of what it is derived from, where that is not known."""
 
     def __init__(self, structure: dict, library: "Library"):
-        self.structure, self.url, self.type = structure, structure["url"], structure["type"]
+        self.structure, self.library, self.url, self.type = structure, library, structure["url"], structure["type"]
         self._line, self.gap = lineage(structure, library.structure)
 
     @cached_property
@@ -41,8 +39,15 @@ class Library:
 
     def __init__(self, structures: Iterable[dict], below: "Library | None" = None):
         self.below = below
-        self._own = {each["url"]: each for each in structures if each.get("derivation") == "constraint" and each.get("kind") != "logical"}
+        self._own: dict[str, dict] = {}
         self._made: dict[str, Profile] = {}
+        for each in structures:
+            self.add(each["url"], each)
+
+    def add(self, url: str, structure: dict) -> None:
+        """One more, if it is a profile."""
+        if structure.get("derivation") == "constraint" and structure.get("kind") != "logical":
+            self._own[url] = structure
 
     def structure(self, url: str) -> dict | None:
         """The definition that a canonical url (`url|version` too) means, None for an unknown one and for R4's own types."""
@@ -54,11 +59,12 @@ class Library:
         found = self.structure(url)
         if found is None:
             return None
-        if found is not self._own.get(found["url"]):
+        bare = url.partition("|")[0]
+        if found is not self._own.get(bare):
             return self.below.profile(url)
-        if found["url"] not in self._made:
-            self._made[found["url"]] = Profile(found, self)
-        return self._made[found["url"]]
+        if bare not in self._made:
+            self._made[bare] = Profile(found, self)
+        return self._made[bare]
 
     def type(self, url: str) -> str | None:
         """The type of what a canonical url is a profile of, R4's own types included."""
@@ -67,6 +73,12 @@ class Library:
             return name
         found = self.structure(url)
         return found["type"] if found else None
+
+    def need(self, url: str, type: str) -> None:
+        """Errors: Unsupported for a profile that is not known, with those of the type that are."""
+        if self.type(url) is None:
+            listed = [BASE + type, *(each for each in self.urls() if self.type(each) == type)]
+            raise Unsupported(f"The profile {url!r} is not known here; for a {type} there are: {', '.join(listed)}.", expression="profile")
 
     def urls(self) -> list[str]:
         return [*(self.below.urls() if self.below else ()), *self._own]
@@ -77,12 +89,3 @@ def known() -> Library:
     """What the server knows by itself."""
     files = sorted(shipped("profiles").glob("StructureDefinition-*.json"))
     return Library([*(json.loads(file.read_bytes()) for file in files), *json.parse(gzip.decompress(_FILE.read_bytes()))])
-
-
-@lru_cache(None)
-def codes(value_set: str) -> dict[str, Codes] | None:
-    """System -> its codes in a value set that profiles bind to; None where the package cannot tell it."""
-    try:
-        return PACKAGE.expand(value_set.partition("|")[0])
-    except Invalid:
-        return None

@@ -6,14 +6,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from app.fhir.bindings import Bound, bound
 from app.fhir.path import Node
 from app.fhir.path.fhir import reference_text, referred_type
 from app.fhir.path.node import is_a
 from app.fhir.path.values import KINDS
-from app.fhir.profile.library import codes
 from app.fhir.profile.tree import EXTENSIONS, Part
 from app.fhir.profile.values import fits, same, shown
-from app.fhir.valueset import NOTHING, Codes
 
 Check = Callable[[Node, "object"], None]
 
@@ -34,8 +33,8 @@ def _checks(key: str, value) -> Iterator[Check]:
         yield _limit(key, value)
     elif key == "maxLength":
         yield _length(value)
-    elif key == "binding" and value["strength"] in ("required", "extensible") and (allowed := codes(value.get("valueSet", ""))) is not None:
-        yield _bound(allowed, value["valueSet"], value["strength"] == "required")
+    elif key == "binding" and value["strength"] in ("required", "extensible") and (values := bound(value.get("valueSet", "").partition("|")[0])):
+        yield _bound(values, value["strength"] == "required")
     elif key == "constraint":
         yield from (_rule(rule) for rule in value if rule.get("expression"))
 
@@ -68,23 +67,26 @@ def _length(most: int) -> Check:
     return check
 
 
-def _bound(allowed: dict[str, Codes], value_set: str, required: bool) -> Check:
-    few = sorted({code for codes in allowed.values() for code in codes.listed})
-    which = f"; it may be {', '.join(few)}" if len(few) <= 30 and not any(codes.but for codes in allowed.values()) else ""
-
+def _bound(values: Bound, required: bool) -> Check:
     def check(node, run):
-        if node.value is not None and not meets(node, allowed):
-            run.tell(node, "code-invalid", f"{node.name} {'must' if required else 'should'} be of {value_set}, not {shown(node.value)}{which}", "error" if required else "warning")
+        if node.value is not None and not meets(node, values):
+            code = node.value if isinstance(node.value, str) else next((code for _, code in _codings(node)), None)
+            run.tell(node, "code-invalid", values.refusal(code).rstrip(".") if code else f"{node.name} has no code of {values.url}", "error" if required else "warning")
     return check
 
 
-def meets(node: Node, allowed: dict[str, Codes]) -> bool:
+def meets(node: Node, values: Bound) -> bool:
     """A code, Coding, CodeableConcept or Quantity is of a value set."""
-    value = node.value
-    if not isinstance(value, dict):
-        return isinstance(value, str) and any(value in codes for codes in allowed.values())
-    listed = [(each.get("system", ""), each.get("code")) for each in (value.get("coding", ()) if node.type == "CodeableConcept" else [value]) if isinstance(each, dict)]
-    return any(isinstance(system, str) and isinstance(code, str) and code in allowed.get(system, NOTHING) for system, code in listed)
+    if isinstance(node.value, dict):
+        return any(values.holds(system, code) for system, code in _codings(node))
+    return isinstance(node.value, str) and values.system(node.value) is not None
+
+
+def _codings(node: Node) -> list[tuple[str, str]]:
+    """(system, code) of what has a code."""
+    listed = node.value.get("coding", ()) if node.type == "CodeableConcept" else (node.value,)
+    found = [(each.get("system", ""), each.get("code")) for each in listed if isinstance(each, dict)]
+    return [(system, code) for system, code in found if isinstance(system, str) and isinstance(code, str)]
 
 
 def _rule(rule: dict) -> Check:

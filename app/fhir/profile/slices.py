@@ -7,9 +7,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 
+from app.fhir.bindings import bound
 from app.fhir.path import BadExpression, compile
 from app.fhir.path.node import is_a
-from app.fhir.profile.library import codes
 from app.fhir.profile.rules import meets
 from app.fhir.profile.tree import DEFAULT, EXTENSIONS, Part
 from app.fhir.profile.values import fits, inside, same
@@ -73,8 +73,8 @@ def _demands(part: Part, path: list[tuple[str, str]], library) -> Iterator[tuple
             if how and all(kind == "element" for kind, _ in path):
                 yield from ((how, each) for each in inside(value, names))
         binding = said.get("binding", {})
-        if not path and binding.get("strength") == "required" and (allowed := codes(binding.get("valueSet", ""))) is not None:
-            yield meets, allowed
+        if not path and binding.get("strength") == "required" and (values := bound(binding.get("valueSet", "").partition("|")[0])):
+            yield meets, values
     if path == [("element", "url")] and part.name in EXTENSIONS:
         yield from ((same, url) for type in part.types() for url in type.get("profile", ()))
     for below, rest in _below(part, path, library):

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 from app.errors import Absent, Invalid, Issue, Malformed, Unsupported, outcome
-from app.fhir import json, profile, validate as checks
+from app.fhir import json, validate as checks
 from app.records import Change, Event
 from app.rest import body, negotiation, write
 from app.rest.call import Answer, Call, single
@@ -25,25 +25,16 @@ async def validate(call: Call) -> Answer:
         raise Invalid(f"The mode {mode} is about one resource: {type}/[id]/$validate.", expression="mode")
     if mode == "profile" and (resource is not None or not given.get("profile")):
         raise Invalid(f"The mode profile judges the stored {type}/{id} by the profile that is named, and takes no other resource.", expression="mode")
-    profiles = _profiles(type, given.get("profile"))
+    profiles = (given["profile"],) if given.get("profile") else ()
     if resource is None and mode != "delete":
         if not id or mode in ("create", "update"):
             raise Malformed("There is no resource to judge.")
         resource = json.loads((await call.records.read(type, id)).text)
-        return _said(checks.validate(resource, type, warnings=True, profiles=profiles))
-    issues = checks.validate(resource, type, warnings=True, profiles=profiles) if mode != "delete" else []
+        return _said(await call.records.judge(resource, type, profiles))
+    issues = await call.records.judge(resource, type, profiles) if mode != "delete" else []
     change = _change(call, mode, resource) if not any(i.severity in ("error", "fatal") for i in issues) else None
     refusal = await call.records.rehearse(change, Event("E", "$validate", f"{type}/{id}" if id else ""))
     return _said([*issues, *(refusal.issues if refusal else ())])
-
-
-def _profiles(type: str, url: str | None) -> tuple[str, ...]:
-    """Errors: Unsupported for a profile that is not known, with those of the type that are."""
-    known = profile.known()
-    if url is not None and known.type(url) is None:
-        listed = [each for each in known.urls() if known.type(each) == type]
-        raise Unsupported(f"The profile {url!r} is not known here; for a {type} there are: {', '.join([profile.BASE + type, *listed])}.", expression="profile")
-    return (url,) if url is not None else ()
 
 
 def _parameters(call: Call) -> dict:
