@@ -8,8 +8,9 @@ from app.audit import answers, events
 from app.caller import Caller
 from app.fhir import json
 from app.search import include, parse
+from app.search.context import Context
 from app.search.param import Own
-from app.search.query import Clause, Compare, Key, Not, Query, Stamp, both
+from app.search.query import ALL, Clause, Compare, Key, Not, Query, Stamp, both
 from app.sharing import policy
 from app.store.base import Entry, Found
 from app.world import World, moment
@@ -18,6 +19,8 @@ LOG = "AuditEvent"
 NOT_LOG = Not(Stamp((Compare("type", "eq", LOG),)))
 INCLUDED = 1000
 """Resources that includes may add to a page; what would bring more makes fewer matches on it."""
+LOOKUPS = 20_000
+"""Look-ups (a parameter for an entry) that the includes of a page may come to; for more, too, fewer matches are on it."""
 ROUNDS = 10
 """Rounds of `:iterate`."""
 
@@ -48,10 +51,10 @@ class Ask:
         found = await self._find(self.query, self.count + 1)
         more, found = len(found) > self.count, found[:self.count]
         included = await self._include([f.entry for f in found])
-        while len(included) > INCLUDED and len(found) > 1:
+        while included is None and len(found) > 1:
             found, more = found[:len(found) // 2], True
             included = await self._include([f.entry for f in found])
-        if len(included) > INCLUDED:
+        if included is None:
             raise errors.TooCostly(f"One match alone brings more than {INCLUDED} others: search for those, page by page.", expression="_include")
         total = await self._total(len(found), more)
         return Page([f.entry for f in found], included, total, list(found[-1].place) if more and found else None, self.search)
@@ -69,21 +72,41 @@ class Ask:
             return number
         return await self._count() if self.search.total in ("accurate", "estimate") else None
 
-    async def _include(self, matches: list[Entry]) -> list[Entry]:
-        """What the directives bring, each once, none that is a match, in rounds as long as `:iterate` finds more."""
+    async def _include(self, matches: list[Entry]) -> list[Entry] | None:
+        """What the directives bring, each once, none that is a match, in rounds as long as `:iterate` finds more; None where it is too much for one page."""
         if not self.search.includes or not matches:
             return []
-        seen, added, fresh = {e.number for e in matches}, [], matches
+        seen, added, fresh, left = {e.number for e in matches}, [], matches, LOOKUPS
         for step in range(ROUNDS):
             directives = [i for i in self.search.includes if step == 0 or i.iterate]
-            found = [f.entry for q in include.targets(directives, fresh, self.own) for f in await self.store.search(
-                policy.restrict(q, self.scope), at=self.at, now=self.now, limit=INCLUDED + 1)]
-            fresh = list({e.number: e for e in found if e.number not in seen and e.type != LOG}.values())
+            left -= include.lookups(directives, fresh, self.own)
+            fresh = await self._brought(directives, fresh, seen) if left >= 0 else None
+            if fresh is None or len(added) + len(fresh) > INCLUDED:
+                return None
             seen.update(e.number for e in fresh)
             added += fresh
-            if not fresh or len(added) > INCLUDED:
+            if not fresh:
                 return added
         raise errors.TooCostly(f":iterate finds more after {ROUNDS} rounds: search from there.", expression="_include")
+
+    async def _brought(self, directives: list[include.Include], page: list[Entry], seen: set[int]) -> list[Entry] | None:
+        """What the directives bring to a page beyond what was seen; in place of a current version the one that is referred to, where only that is."""
+        context, brought = Context(self.world.zone, self.caller.base, own=self.own), {}
+        for query in include.targets(directives, page, context):
+            found = [f.entry for f in await self.store.search(policy.restrict(query, self.scope), at=self.at, now=self.now, limit=INCLUDED + 1)]
+            brought.update((e.number, e) for e in found if e.number not in seen and e.type != LOG)
+            if max(len(found), len(brought)) > INCLUDED:
+                return None
+        old = [entry for named in include.versions(directives, page, context) if (entry := await self._version(*named))]
+        instead = {entry.ref for entry in old if not include.plainly(page, entry.ref)}
+        return [*(e for e in brought.values() if e.ref not in instead), *(e for e in old if e.number not in seen and (e.number not in brought or e.ref in instead))]
+
+    async def _version(self, type: str, id: str, version: int) -> Entry | None:
+        """A version that was there at the page's commit, if it and the current one may be seen."""
+        for entry in (await self.store.get(type, id), await self.store.get(type, id, version=version)):
+            if entry is None or not (self.scope == ALL or await self.store.meets(entry, self.scope, now=self.now)):
+                return None
+        return entry if entry.text is not None and entry.born <= self.at and type != LOG else None
 
     async def _until(self, where: Clause) -> int:
         """The time up to which all pages show the log: their own records come after it, so that an end is reached. Clocks of other machines may be ahead."""

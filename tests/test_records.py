@@ -364,3 +364,86 @@ class TestTheAccessRecord:
         entry = await add(world, hospital("a"), patient())
         await Records(world, hospital("a")).read("Patient", entry.id)
         assert len(await self.events(world, [(name, value), ("patient", f"Patient/{entry.id}")])) == number
+
+
+class TestIncludesByVersionAndUrl:
+    """https://hl7.org/fhir/R4/search.html#versions: the version that is referred to. Canonical urls: what has the url, in the version that is named."""
+
+    @staticmethod
+    async def brought(world, caller, type: str, *pairs) -> list[tuple]:
+        page = await Records(world, caller).search((type,), list(pairs))
+        return sorted((e.ref, e.version) for e in page.included)
+
+    async def referring(self, world, id: str, ref: str, by: str = "a"):
+        await put(world, hospital(by), {"resourceType": "Observation", "id": id, "status": "final", "code": {"text": "x"}, "subject": {"reference": ref}})
+
+    async def test_a_version_is_included_in_place_of_the_current_one(self, world):
+        for family in ("张", "王", "李"):
+            await put(world, hospital("a"), patient("a-1", family))
+        await self.referring(world, "a-o", "Patient/a-1/_history/2")
+        subject = ("_include", "Observation:subject")
+        assert await self.brought(world, hospital("a"), "Observation", subject) == [("Patient/a-1", 2)]
+        assert await self.brought(world, hospital("a"), "Observation", ("_include", "*")) == [("Patient/a-1", 2)]
+        assert await self.brought(world, hospital("a"), "Observation", ("_include", "Observation:subject:Device")) == []
+        await self.referring(world, "a-p", "Patient/a-1")
+        assert await self.brought(world, hospital("a"), "Observation", subject) == [("Patient/a-1", 2), ("Patient/a-1", 3)]
+        assert await self.brought(world, hospital("a"), "Observation", ("_id", "a-p"), subject) == [("Patient/a-1", 3)]
+        await self.referring(world, "a-q", "http://test/fhir/Patient/a-1/_history/3")
+        assert await self.brought(world, hospital("a"), "Observation", ("_id", "a-q"), subject) == [("Patient/a-1", 3)]
+
+    async def test_where_the_version_is_not_there_the_current_one_is_included(self, world):
+        await put(world, hospital("a"), patient("a-1"))
+        for version in ("7", "x", "99999999999999999999"):
+            await self.referring(world, "a-o", f"Patient/a-1/_history/{version}")
+            assert await self.brought(world, hospital("a"), "Observation", ("_include", "Observation:subject")) == [("Patient/a-1", 1)]
+
+    async def test_a_version_is_included_after_a_delete(self, world):
+        await put(world, hospital("a"), patient("a-1"))
+        await self.referring(world, "a-o", "Patient/a-1/_history/1")
+        await Records(world, hospital("a")).commit([Change("delete", "Patient", "a-1")])
+        assert await self.brought(world, hospital("a"), "Observation", ("_include", "Observation:subject")) == [("Patient/a-1", 1)]
+
+    async def test_a_hidden_version_is_not_included(self, world):
+        await put(world, hospital("a"), patient("a-1"))
+        await self.referring(world, "b-o", "Patient/a-1/_history/1", by="b")
+        assert await self.brought(world, hospital("b"), "Observation", ("_include", "Observation:subject")) == []
+        assert await self.brought(world, operator(), "Observation", ("_include", "Observation:subject")) == [("Patient/a-1", 1)]
+
+    async def test_canonical_urls_are_followed_both_ways(self, world):
+        url, a = "http://example.org/q", hospital("a")
+        for id, version in (("a-q1", "1"), ("a-q2", "2"), ("a-x", None)):
+            await put(world, a, {"resourceType": "Questionnaire", "id": id, "status": "active", "url": url if version else "http://example.org/x", **({"version": version} if version else {})})
+        for id, named in (("a-r1", f"{url}|1"), ("a-r", url), ("a-r0", f"{url}|9")):
+            await put(world, a, {"resourceType": "QuestionnaireResponse", "id": id, "status": "completed", "questionnaire": named})
+        include = ("_include", "QuestionnaireResponse:questionnaire")
+        assert await self.brought(world, a, "QuestionnaireResponse", ("_id", "a-r1"), include) == [("Questionnaire/a-q1", 1)]
+        assert await self.brought(world, a, "QuestionnaireResponse", ("_id", "a-r"), include) == [("Questionnaire/a-q1", 1), ("Questionnaire/a-q2", 1)]
+        assert await self.brought(world, a, "QuestionnaireResponse", ("_id", "a-r0"), include) == []
+        assert await self.brought(world, a, "QuestionnaireResponse", include) == [("Questionnaire/a-q1", 1), ("Questionnaire/a-q2", 1)]
+        back = ("_revinclude", "QuestionnaireResponse:questionnaire")
+        assert [ref for ref, _ in await self.brought(world, a, "Questionnaire", ("_id", "a-q1"), back)] == ["QuestionnaireResponse/a-r", "QuestionnaireResponse/a-r0", "QuestionnaireResponse/a-r1"]
+        assert await self.brought(world, a, "Questionnaire", ("_id", "a-x"), back) == []
+
+    async def test_more_look_ups_than_a_page_may_cost_make_fewer_matches_on_it(self, world, monkeypatch):
+        monkeypatch.setattr(pages, "LOOKUPS", 5)
+        for i in range(9):
+            await put(world, hospital("a"), patient(f"a-{i}"))
+            await self.referring(world, f"a-o{i}", f"Patient/a-{i}")
+        records, seen, cursor = Records(world, hospital("a")), [], None
+        while True:
+            page = await records.search(("Observation",), [] if cursor else [("_include", "Observation:subject")], cursor=cursor)
+            assert len(page.entries) <= 5 and {e.id for e in page.included} == {e.id.replace("o", "") for e in page.entries}
+            seen += [e.id for e in page.entries]
+            if not (cursor := page.next):
+                break
+        assert sorted(seen) == [f"a-o{i}" for i in range(9)]
+        assert (await failure_of(records.search(("Patient",), [("_revinclude", "*")])))[2] == ["too-costly"]
+
+    async def test_what_an_include_finds_among_the_matches_hides_nothing(self, world, monkeypatch):
+        """The newest that are found may all be matches: the others are not cut for them."""
+        monkeypatch.setattr(pages, "INCLUDED", 3)
+        for i in range(6):
+            await put(world, hospital("a"), patient(f"a-{i}", **({"link": [{"other": {"reference": f"Patient/a-{j}"}, "type": "seealso"} for j in range(i)]} if i else {})))
+        ask = lambda ids: Records(world, hospital("a")).search(("Patient",), [("_id", ids), ("_include", "Patient:link")])
+        assert (await failure_of(ask("a-5,a-4,a-3,a-2")))[2] == ["too-costly"]
+        assert sorted(e.id for e in (await ask("a-3")).included) == ["a-0", "a-1", "a-2"]

@@ -13,6 +13,8 @@ from app.fhir import json
 
 FIELDS = 1000
 """The most parameters of one query."""
+LONGEST = 1_000_000
+"""Bytes of one query or form."""
 _WINDOWS = {"gzip": 16 + zlib.MAX_WBITS, "x-gzip": 16 + zlib.MAX_WBITS, "deflate": zlib.MAX_WBITS}
 
 
@@ -82,6 +84,8 @@ def pairs(query: bytes) -> list[tuple[str, str]]:
     """Names and values of a query or form, percent-decoded. Errors: Invalid for what is not UTF-8 or holds NUL, TooCostly for too many."""
     if not query:
         return []
+    if len(query) > LONGEST:
+        raise TooCostly(f"The parameters have {len(query)} bytes; {LONGEST} is the most.")
     try:
         found = parse_qsl(query.decode("utf-8"), keep_blank_values=True, encoding="utf-8", errors="strict", max_num_fields=FIELDS)
     except UnicodeDecodeError:

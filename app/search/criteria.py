@@ -17,38 +17,46 @@ from app.search.types.text import split
 
 DEEPEST = 6
 """Hops of a chain."""
-WIDEST = 500
-"""Criteria that the chains of one parameter come to, where references may point to several types."""
+WIDEST = 2_000
+"""Hops that all chains of a search come to, where references may point to several types."""
+MOST = 20_000
+"""Values that all parameters of a search come to, each counted for every type that it is looked for in."""
 
 
-class Hops:
-    """How deep a chain is, and how many criteria it has come to."""
+class Bounds:
+    """How deep a chain is, how many hops and values a search has come to."""
 
     def __init__(self):
-        self.depth = self.width = 0
+        self.depth = self.hops = self.values = 0
 
     def __enter__(self):
         self.depth += 1
-        self.width += 1
+        self.hops += 1
         if self.depth > DEEPEST:
             raise errors.TooCostly(f"A chain of more than {DEEPEST} hops.")
-        if self.width > WIDEST:
-            raise errors.TooCostly(f"The references of this chain may lead to more than {WIDEST} things; say which types are meant (subject:Patient.name).")
+        if self.hops > WIDEST:
+            raise errors.TooCostly(f"The references of these chains may lead to more than {WIDEST} things; say which types are meant (subject:Patient.name).")
 
     def __exit__(self, *failure):
         self.depth -= 1
 
+    def spend(self, values: int) -> None:
+        self.values += values
+        if self.values > MOST:
+            raise errors.TooCostly(f"The parameters come to more than {MOST} values, each counted for every type that it is looked for in.")
 
-def condition(types: tuple[str, ...], name: str, value: str, context: Context, hops: Hops | None = None) -> Clause:
+
+def condition(types: tuple[str, ...], name: str, value: str, context: Context, bounds: Bounds | None = None) -> Clause:
     """The clause of one criterion: a parameter with its modifier, a chain, or a reverse chain. Errors: as parse."""
-    hops = hops or Hops()
+    bounds = bounds or Bounds()
     if name.startswith("_has:"):
         _, type, code, rest = has_parts(name)
-        return back(types, type, code, context, lambda source: condition((source,), rest, value, context, hops), hops)
+        return back(types, type, code, context, lambda source: condition((source,), rest, value, context, bounds), bounds)
     head, dot, rest = name.partition(".")
     code, _, modifier = head.partition(":")
     if dot:
-        return link(types, code, modifier, rest, context, lambda target: condition((target,), rest, value, context, hops), hops)
+        return link(types, code, modifier, rest, context, lambda target: condition((target,), rest, value, context, bounds), bounds)
+    bounds.spend((value.count(",") + 1) * (1 if code in special.CLAUSES else len(types or parameters.TYPES)))
     if code in special.CLAUSES:
         return special.clause(code, modifier, _values(value, modifier), context)
     refuse(code)
@@ -85,13 +93,13 @@ def common(code: str, context: Context) -> tuple[str, ...]:
     return parameters.TYPES
 
 
-def link(types: tuple[str, ...], code: str, type: str, rest: str, context: Context, make: Callable[[str], Clause], hops: Hops) -> Clause:
+def link(types: tuple[str, ...], code: str, type: str, rest: str, context: Context, make: Callable[[str], Clause], bounds: Bounds) -> Clause:
     """A chain along the parameter `code` of any of the types, to a resource of `type` (empty: of any that it may point to) for which the
     clause holds that `make` gives for its type; `rest` is what is asked of it, as written. Errors: Unsupported where no type has that."""
-    return either(*(_link(parameters.find(source, code, context), type, rest, make, hops) for source in types or common(code, context)))
+    return either(*(_link(parameters.find(source, code, context), type, rest, context, make, bounds) for source in types or common(code, context)))
 
 
-def _link(param: Param, type: str, rest: str, make: Callable[[str], Clause], hops: Hops) -> Clause:
+def _link(param: Param, type: str, rest: str, context: Context, make: Callable[[str], Clause], bounds: Bounds) -> Clause:
     if param.type != "reference":
         raise errors.Unsupported(f"{param.code} is a {param.type} parameter; only references are chained.")
     if param.canonical:
@@ -99,14 +107,17 @@ def _link(param: Param, type: str, rest: str, make: Callable[[str], Clause], hop
     if type and type not in param.targets:
         raise errors.Invalid(f"{param.code} does not point to {type}, but to {', '.join(param.targets)}.")
     found, refused = [], None
+    several, first = not type and len(param.targets) > 1, rest.partition(":")[0].partition(".")[0]
     for target in (type,) if type else param.targets:
+        if several and first != "_has" and parameters.look(target, first, context) is None:
+            continue
         try:
-            with hops:
+            with bounds:
                 found.append(Link(param.name, (target,), make(target)))
         except errors.Unsupported as failure:
             refused = refused or failure
     if not found:
-        raise refused if type or len(param.targets) == 1 else errors.Unsupported(f"None of the types that {param.code} points to has {rest.partition(':')[0].partition('.')[0]!r}.")
+        raise errors.Unsupported(f"None of the types that {param.code} points to has {first!r}.") if several else refused
     return either(*found)
 
 
@@ -118,7 +129,7 @@ def has_parts(name: str) -> list[str]:
     return parts
 
 
-def back(types: tuple[str, ...], type: str, code: str, context: Context, make: Callable[[str], Clause], hops: Hops) -> Clause:
+def back(types: tuple[str, ...], type: str, code: str, context: Context, make: Callable[[str], Clause], bounds: Bounds) -> Clause:
     """A reverse chain: a resource of `type`, for which the clause holds that `make` gives, refers by `code` to this one."""
     if not parameters.is_type(type):
         raise errors.Invalid(f"{type!r} is no resource type.")
@@ -127,5 +138,5 @@ def back(types: tuple[str, ...], type: str, code: str, context: Context, make: C
         raise errors.Unsupported(f"{type}.{code} is a {param.type} parameter; _has takes a reference.")
     if types and not set(types).intersection(param.targets):
         raise errors.Invalid(f"{type}.{code} does not point to {', '.join(types)}, but to {', '.join(param.targets)}.")
-    with hops:
+    with bounds:
         return Back(param.name, type, make(type))

@@ -55,9 +55,9 @@ class Logic(NamedTuple):
 Node = Asked | Logic
 
 
-def clause(text: str, types: tuple[str, ...], context: Context) -> Clause:
+def clause(text: str, types: tuple[str, ...], context: Context, bounds: criteria.Bounds | None = None) -> Clause:
     """The clause of a filter on resources of the types (none: of any). Errors: Invalid, Unsupported, TooCostly, with the place in the text."""
-    return _Making(context).clause(read(text), types)
+    return _Making(context, bounds or criteria.Bounds()).clause(read(text), types)
 
 
 def read(text: str) -> Node:
@@ -176,8 +176,8 @@ def _deeper(depth: int) -> int:
 class _Making:
     """One filter in the making: how many tests it has come to."""
 
-    def __init__(self, context: Context):
-        self.context, self.hops, self.tests = context, criteria.Hops(), 0
+    def __init__(self, context: Context, bounds: criteria.Bounds):
+        self.context, self.bounds, self.tests = context, bounds, 0
 
     def clause(self, node: Node, types: tuple[str, ...]) -> Clause:
         if isinstance(node, Asked):
@@ -205,7 +205,7 @@ class _Making:
         if len(types) == 1 and (types[0], step.name) in ADDITIONAL:
             return self._element(types[0], step, rest, how, asked)
         code, _, type = step.name.partition(":")
-        return criteria.link(types, code, type, rest[0].name, self.context, lambda target: self._there(target, step.filter, rest, how, asked), self.hops)
+        return criteria.link(types, code, type, rest[0].name, self.context, lambda target: self._there(target, step.filter, rest, how, asked), self.bounds)
 
     def _back(self, types, step: Step, rest, how: str, asked: Asked) -> Clause:
         """`_has:Type:reference:name` or `_has:Type:reference[filter].name`."""
@@ -215,7 +215,7 @@ class _Making:
             rest, inner = (Step(parts[3], step.filter), *rest), None
         if len(parts) < 3 or not rest:
             raise errors.Invalid("_has is written _has:Type:reference:parameter.")
-        return criteria.back(types, parts[1], parts[2], self.context, lambda source: self._there(source, inner, rest, how, asked), self.hops)
+        return criteria.back(types, parts[1], parts[2], self.context, lambda source: self._there(source, inner, rest, how, asked), self.bounds)
 
     def _there(self, type: str, inner: Node | None, rest, how: str, asked: Asked) -> Clause:
         return both(self.clause(inner, (type,)) if inner else ALL, self._along((type,), rest, how, asked))

@@ -7,16 +7,22 @@ from urllib.parse import parse_qsl
 from app import errors
 from app.search import filter, include, index, parameters
 from app.search.context import Context
-from app.search.criteria import condition
+from app.search.criteria import Bounds, condition
 from app.search.include import Include
 from app.search.parameters import Param
-from app.search.query import Clause, Compare, Has, Key, Query, Stamp, Test, both, either
+from app.search.query import And, Back, Clause, Compare, Has, Key, Link, Not, Or, Query, Stamp, Test, both, either
 from app.search.types import date
 from app.search.types.text import split
 
 __all__ = ["Context", "Include", "Search", "compartment", "pairs", "parse"]
 MOST_PAIRS = 200
 """Parameters of one request."""
+LONGEST, LONGEST_NAME = 250_000, 1_000
+"""Characters of all names and values together, and of one name."""
+MOST_KEYS = 8
+"""Keys of an order."""
+MOST_WITHIN = 20
+"""Texts that are looked for within others, or at their end: no index leads to them."""
 
 
 class Search(NamedTuple):
@@ -55,6 +61,8 @@ def parse(types: tuple[str, ...], pairs: list[tuple[str, str]], context: Context
     """
     if len(pairs) > MOST_PAIRS:
         raise errors.TooCostly(f"{len(pairs)} parameters; {MOST_PAIRS} is the most.")
+    if sum(len(name) + len(value) for name, value in pairs) > LONGEST or any(len(name) > LONGEST_NAME for name, _ in pairs):
+        raise errors.TooCostly(f"The parameters have more than {LONGEST} characters, or a name more than {LONGEST_NAME}.")
     reading = _Reading(_types(types, pairs), context)
     for name, value in pairs:
         if name != "_type":
@@ -101,6 +109,7 @@ class _Reading:
 
     def __init__(self, types: tuple[str, ...], context: Context):
         self.types, self.context = types, context
+        self.bounds = Bounds()
         self.clauses: list[Clause] = []
         self.dates: list[tuple[Param, str]] = []
         self.sort: tuple[Key, ...] | None = None
@@ -133,7 +142,8 @@ class _Reading:
             self._criterion(name, value)
 
     def _criterion(self, name: str, value: str) -> None:
-        clause = filter.clause(value, self.types, self.context) if name == "_filter" else condition(self.types, name, value, self.context)
+        clause = (filter.clause(value, self.types, self.context, self.bounds) if name == "_filter"
+                  else condition(self.types, name, value, self.context, self.bounds))
         self.clauses.append(clause)
         if len(self.types) == 1 and (param := parameters.look(self.types[0], name, self.context)) is not None and param.type == "date" and param.code not in parameters.STAMPED:
             self.dates.append((param, value))
@@ -153,6 +163,8 @@ class _Reading:
         limits = self._limits()
         sort = self.sort if self.sort is not None else (limits[0],) if limits else ()
         where = both(*dict.fromkeys([*self.clauses, *(limits[1:] if limits else ())]))
+        if _within(where) > MOST_WITHIN:
+            raise errors.TooCostly(f"More than {MOST_WITHIN} texts are looked for within others (:contains, co, ew).")
         return Search(Query(self.types, where, sort), tuple(dict.fromkeys(self.includes)), self.count, self.said.get("_total", ""), self.said.get("_summary", ""),
                       self.elements, tuple(self.understood), tuple(self.ignored))
 
@@ -165,7 +177,10 @@ class _Reading:
 
     def _sort(self, modifier: str, value: str) -> None:
         self._once("_sort", modifier)
-        self.sort = tuple(_key(self.types, code, self.context) for code in value.split(","))
+        codes = value.split(",")
+        if len(codes) > MOST_KEYS:
+            raise errors.TooCostly(f"{len(codes)} keys of an order; {MOST_KEYS} is the most.")
+        self.sort = tuple(_key(self.types, code, self.context) for code in codes)
 
     def _count(self, modifier: str, value: str) -> None:
         self._once("_count", modifier)
@@ -208,6 +223,17 @@ class _Reading:
                "_include": _include("_include", False), "_revinclude": _include("_revinclude", True),
                "_contained": _only("_contained", "false", "what is contained in a resource is found through it, not by itself"),
                "_containedType": _only("_containedType", "container", "contained resources are not found by themselves")}
+
+
+def _within(clause: Clause) -> int:
+    """How many texts are looked for within others."""
+    if isinstance(clause, (And, Or)):
+        return sum(map(_within, clause.parts))
+    if isinstance(clause, Not):
+        return _within(clause.part)
+    if isinstance(clause, Has):
+        return sum(compare.how in ("contains", "suffix") for test in clause.tests for compare in test.compares)
+    return _within(clause.clause) if isinstance(clause, (Link, Back)) else 0
 
 
 RESULTS = _Reading.RESULTS

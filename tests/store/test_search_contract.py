@@ -548,3 +548,36 @@ async def test_more_values_than_the_store_takes_are_refused_as_too_costly_and_al
         refused, made = await asyncio.gather(store.commit(lambda tx: tx.search(Query(("T",), values), limit=1)), put(store, "T", "1"), return_exceptions=True)
         assert isinstance(refused, errors.TooCostly)
         assert made.version == 1 and await ids(store, "T") == ["1", "0"]
+
+
+@pytest.mark.parametrize("hop", [lambda inner: Link("Obs.next", ("Obs",), inner), lambda inner: Back("Obs.next", "Obs", inner)])
+async def test_six_hops_of_a_chain_with_a_scope_at_each_are_followed(store, hop):
+    for i in range(8):
+        await put(store, "Obs", str(i), Row("Obs.next", code=f"Obs/{(i + 1) % 8}"), Row("Obs.text", text=f"text {i}"), custodian="renji" if i else "huashan", about=("Patient/a",))
+    await put(store, "Consent", "c", facts=[Fact("allow", "renji", patient="Patient/a")])
+    scope = And((Or((stamp(("custodian", "eq", "renji")), ALLOWED)), Not(Granted((c("effect", "eq", "deny"), c("grantee", "eq", "renji")), (("patient", "about"),)))))
+    where = And((has("Obs.text", c("text", "contains", "3")), scope))
+    for _ in range(6):
+        where = And((hop(where), scope))
+    assert await ids(store, "Obs", where) == (["5"] if isinstance(hop(ALL), Link) else ["1"])
+
+
+async def test_clauses_within_clauses_as_deep_as_a_filter_goes(store):
+    await put(store, "T", "1", Row("T.c", code="a"))
+    deep = has("T.c", c("code", "eq", "a"))
+    for step in range(20):
+        deep = Not(deep) if step % 2 else And((Or((deep, has("T.c", c("code", "eq", f"x{step}")))), Not(has("T.c", c("code", "eq", f"y{step}")))))
+    assert await ids(store, "T", deep) == ["1"]
+
+
+async def test_a_search_that_takes_too_long_is_refused_and_others_go_on(sqlite_opening, monkeypatch):
+    async with sqlite_opening() as store:
+        for i in range(200):
+            await put(store, "T", str(i), *(Row("T.c", j, text=f"{i} {j}") for j in range(20)))
+        slow = And(tuple(Not(has("T.c", c("text", "contains", f"{i} x"))) for i in range(100)))
+        for where, limit in (("app.store.sqlite.store", "PATIENCE"), ("app.store.sqlite.store", "SECONDS"), ("app.store.sqlite.commit", "SECONDS")):
+            monkeypatch.setattr(f"{where}.{limit}", 0.0)
+        with pytest.raises(errors.TooCostly, match="too long"):
+            await ids(store, "T", slow)
+        refused, made = await asyncio.gather(store.commit(lambda tx: tx.search(Query(("T",), slow), limit=1)), put(store, "T", "other"), return_exceptions=True)
+        assert isinstance(refused, errors.TooCostly) and made.version == 1

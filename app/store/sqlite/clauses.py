@@ -34,8 +34,10 @@ def join(glue: str, parts: list[Sql], empty: Sql) -> Sql:
     if not parts:
         return empty
     if len(parts) > TERMS:
-        return join(glue, [join(glue, chunk, empty) for chunk in chunks(parts)], empty)
-    return Sql("(" + glue.join(p.text for p in parts) + ")", tuple(a for p in parts for a in p.args)) if len(parts) > 1 else parts[0]
+        return join(glue, [Sql(f"({made.text})", made.args) for made in (join(glue, chunk, empty) for chunk in chunks(parts))], empty)
+    text = glue.join(p.text for p in parts)
+    # `and` binds tightest: it needs no parentheses, each of which SQLite's parser has to remember
+    return Sql(text if glue == " and " or len(parts) == 1 else f"({text})", tuple(a for p in parts for a in p.args))
 
 
 def union(parts: list[Sql]) -> Sql:

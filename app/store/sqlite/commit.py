@@ -13,12 +13,14 @@ from app.search.query import Row
 from app.store.base import ALIVE, Access, Entry, Fact, Found, Made
 from app.store.sqlite import events, read
 from app.store.sqlite.names import Names
-from app.store.sqlite.schema import connect, failure
+from app.store.sqlite.schema import connect, failure, within
 
 TOGETHER = 64
 """Commits that share one transaction at most."""
 WAIT = 5.0
 """Seconds that a commit waits for another process's lock before it is refused."""
+SECONDS = 1.0
+"""Seconds that a condition may be looked for in a commit: all others wait."""
 COLUMNS = "param, grp, system, code, text, low, high, span"
 """Of an index row, beside its entry and place."""
 TURN = 0.05
@@ -35,7 +37,8 @@ class Tx:
         return read.get(self.con, self.names, type, id, None)
 
     async def search(self, query, *, limit: int) -> list[Found]:
-        return read.search(self.con, self.names, query, self.number, self.now, limit, None)
+        with within(self.con, SECONDS):
+            return read.search(self.con, self.names, query, self.number, self.now, limit, None)
 
     async def meets(self, entry: Entry, clause) -> bool:
         return read.meets(self.con, self.names, entry, clause, self.number, self.now)

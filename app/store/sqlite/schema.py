@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from contextlib import contextmanager
 
 from app import errors
@@ -89,6 +90,17 @@ def told():
         raise failure(error) from error
 
 
+@contextmanager
+def within(con: sqlite3.Connection, seconds: float):
+    """Stops what takes longer: SQLite then says `interrupted`, and what a transaction has written stays."""
+    until = time.perf_counter() + seconds
+    con.set_progress_handler(lambda: time.perf_counter() > until, 5000)
+    try:
+        yield
+    finally:
+        con.set_progress_handler(None, 0)
+
+
 LIMITS = ("too many", "too large", "too long", "too big", "stack overflow")
 
 
@@ -96,6 +108,8 @@ def failure(error: sqlite3.Error) -> errors.Failure:
     text = str(error)
     if any(limit in text for limit in LIMITS):
         return errors.TooCostly("The search has more conditions or values than the store takes: ask for fewer at once.")
+    if "interrupted" in text:
+        return errors.TooCostly("This search takes too long: narrow it.")
     if "not a database" in text or "malformed" in text:
         return errors.Unavailable("The store's file is damaged, or is no SQLite database; nothing was done.")
     if "locked" in text or "busy" in text:

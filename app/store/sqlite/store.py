@@ -6,7 +6,6 @@ import os
 import shutil
 import sqlite3
 import tempfile
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 from app import errors
@@ -16,10 +15,12 @@ from app.store.sqlite import events, plan, read
 from app.store.sqlite.clauses import Compiler
 from app.store.sqlite.commit import Commits
 from app.store.sqlite.names import Names
-from app.store.sqlite.schema import TABLES, connect, failure, told
+from app.store.sqlite.schema import TABLES, connect, failure, told, within
 
 PATIENCE = 0.005
 """Seconds that a read may take on the event loop; then a thread runs it again."""
+SECONDS = 20
+"""Seconds that it may take there; then it is refused."""
 
 
 
@@ -63,16 +64,13 @@ class SqliteStore:
 
     async def run(self, ask, *args):
         """Runs ask(con, names, *args) on the loop's connection; what takes long is stopped and run again in a thread."""
-        limit = time.perf_counter() + PATIENCE
         self._begin()
-        self._read.set_progress_handler(lambda: time.perf_counter() > limit, 5000)
         try:
-            return ask(self._read, self._names, *args)
+            with within(self._read, PATIENCE):
+                return ask(self._read, self._names, *args)
         except sqlite3.DatabaseError as error:
             if "interrupted" not in str(error):
                 raise failure(error) from error
-        finally:
-            self._read.set_progress_handler(None, 0)
         return await asyncio.get_running_loop().run_in_executor(self._pool, self._apart, ask, args)
 
     def _begin(self) -> None:
@@ -93,7 +91,8 @@ class SqliteStore:
             con = connect(self.path, write=False)
             try:
                 con.execute("begin")
-                return ask(con, Names(con), *args)
+                with within(con, SECONDS):
+                    return ask(con, Names(con), *args)
             finally:
                 con.close()
 
