@@ -90,7 +90,7 @@ def common(code: str, context: Context) -> tuple[str, ...]:
         if len(types) >= len(parameters.TYPES) - 1:  # the log has none
             return types
         raise errors.Unsupported(f"A search of all types takes {', '.join(sorted(parameters.COMMON))}; {code!r} needs a type (_type=...).")
-    return parameters.TYPES
+    return tuple(t for t in parameters.TYPES if parameters.look(t, code))
 
 
 def link(types: tuple[str, ...], code: str, type: str, rest: str, context: Context, make: Callable[[str], Clause], bounds: Bounds) -> Clause:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from app import errors
 from app.fhir import bindings, path
-from app.search import parameters, types
+from app.search import content, parameters, types
 from app.search.param import NOTHING, Defined, Own
 from app.search.paths import Branch, Composite, Frame, Of, Unfit, ends, walk
 from app.search.query import Row
@@ -21,10 +21,12 @@ HULL = ":hull"
 
 
 class Plan(NamedTuple):
-    """A type's parameters, compiled: the tree that is walked, and the few that FHIRPath evaluates (parameter type, rows' name, expression)."""
+    """A type's parameters, compiled: the tree that is walked, the few that FHIRPath evaluates (parameter type, rows' name, expression), and
+    the rows' names of strings."""
 
     tree: Branch
     rest: tuple[tuple[str, str, path.Expression], ...]
+    strings: frozenset[str]
 
 
 def rows(resource: dict, zone: str, base: str = "", own: Own = NOTHING) -> list[Row]:
@@ -39,7 +41,7 @@ def rows(resource: dict, zone: str, base: str = "", own: Own = NOTHING) -> list[
     walk(plan.tree, resource, found.append, frame)
     for type, name, evaluate in plan.rest:
         found += types.rows(type, name, _nodes(evaluate, resource), frame)
-    return list(dict.fromkeys([*found, *_hulls(found)]))
+    return [*dict.fromkeys([*found, *_hulls(found)]), *content.rows(resource, [row.text for row in found if row.text and row.param in plan.strings])]
 
 
 def _hulls(rows: list[Row]) -> list[Row]:
@@ -61,7 +63,8 @@ def _nodes(evaluate: path.Expression, resource: dict) -> list[tuple]:
 @lru_cache(maxsize=1000)
 def _plan(type: str, own: tuple[Defined, ...]) -> Plan:
     tree, rest = Branch(), []
-    for param, definition in [*((p, parameters.definition(type, p.code)) for p in parameters.of(type).values()), *((d.param, d.definition) for d in own)]:
+    known = [*((p, parameters.definition(type, p.code)) for p in parameters.of(type).values()), *((d.param, d.definition) for d in own)]
+    for param, definition in known:
         if param.components:
             _composite(tree, type, param, definition)
         elif param.kinds and param.code not in parameters.STAMPED:
@@ -69,7 +72,7 @@ def _plan(type: str, own: tuple[Defined, ...]) -> Plan:
                 plant(tree, type, param, definition.expression)
             except Unfit:
                 rest.append((param.type, param.name, path.compile(definition.expression)))
-    return Plan(tree, tuple(rest))
+    return Plan(tree, tuple(rest), frozenset(param.name for param, _ in known if param.type == "string" and param.kinds))
 
 
 def plant(tree: Branch, type: str, param, expression: str) -> None:

@@ -10,7 +10,7 @@ from app.search import types
 from app.search.context import Context
 from app.search.param import NOTHING, Defined, Own, Param
 from app.search.paths import Branch, Unfit, ends
-from app.search.types import special
+from app.search.types import content, special
 from app.search.yields import yields
 
 __all__ = ["COMMON", "Param", "STAMPED", "TYPES", "definition", "find", "has_element", "is_type", "look", "members", "of", "part_expressions"]
@@ -19,8 +19,8 @@ TYPES: tuple[str, ...] = definitions.ENDPOINT_TYPES
 STAMPED = frozenset(special.CLAUSES) | {"_filter"}
 """Parameters that have no rows: tests on the entry itself, and filters, which are made of others."""
 _OF_ANY = {code: p for code, p in definitions.parameters("Resource").items() if code not in special.REFUSED and p.expression}
-COMMON = frozenset(_OF_ANY) | STAMPED
-"""Parameters that every type has."""
+COMMON = frozenset(_OF_ANY) | STAMPED | frozenset(content.CODES)
+"""Parameters that every type has; _text those with a narrative, _content those with words."""
 PLAIN = Context()
 """That of a store without parameters of its own."""
 
@@ -83,6 +83,8 @@ def served(type: str, known: definitions.Parameter, look=definitions.parameter) 
 
     look: url -> definition of a composite's part. Errors: BadExpression; Unfit for a composite of parts that need FHIRPath.
     """
+    if known.code in content.CODES and type not in content.WORDLESS:
+        return Param(f"{type}.{known.code}", known.code, known.type, url=known.url)
     if known.code in special.REFUSED or not known.expression:
         return None
     name, targets = f"{type}.{known.code}", tuple(sorted(t for t in known.targets if is_type(t)))

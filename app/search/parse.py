@@ -226,13 +226,13 @@ class _Reading:
 
 
 def _within(clause: Clause) -> int:
-    """How many texts are looked for within others."""
+    """How many texts are looked for within others, words apart: they have an index."""
     if isinstance(clause, (And, Or)):
         return sum(map(_within, clause.parts))
     if isinstance(clause, Not):
         return _within(clause.part)
     if isinstance(clause, Has):
-        return sum(compare.how in ("contains", "suffix") for test in clause.tests for compare in test.compares)
+        return sum(compare.how in ("contains", "suffix") and compare.column != "words" for test in clause.tests for compare in test.compares)
     return _within(clause.clause) if isinstance(clause, (Link, Back)) else 0
 
 
@@ -265,7 +265,7 @@ def _key(types: tuple[str, ...], text: str, context: Context) -> Key:
     if len(types) != 1:
         raise errors.Unsupported(f"A search of several types is sorted by {' or '.join(COLUMNS)}, not by {code!r}.")
     param = parameters.find(types[0], code, context)
-    if param.type not in ORDERS:
+    if param.type not in ORDERS or not param.kinds:
         raise errors.Unsupported(f"{code} is a {param.type} parameter, which has no order.")
     column, compares = ORDERS[param.type]
     return Key(param.name, column, descending, compares)

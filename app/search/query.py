@@ -24,6 +24,7 @@ class Row(NamedTuple):
     text:   what prefix and contains look at: the normal form of a string (see types/string), a display, a uri
     low, high: the range that the value covers (both or neither, low <= high): microseconds UTC (int) for dates, floats for numbers; open ends are
             the ones above. Of a position its coordinates in a plane, together its `point`
+    words:  running text in the form of search/words, looked into by `contains` alone
     """
 
     param: str
@@ -33,6 +34,7 @@ class Row(NamedTuple):
     text: str | None = None
     low: float | None = None
     high: float | None = None
+    words: str | None = None
 
     @property
     def point(self) -> tuple[float, float] | None:

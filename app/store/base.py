@@ -10,7 +10,7 @@ from app.search.query import LAST, Clause, Query, Row
 T = TypeVar("T")
 ALIVE = LAST
 """`died` of a version that is current."""
-SCHEMA, INDEX = 2, 3
+SCHEMA, INDEX = 3, 4
 """Versions of the layout and of what index rows mean; a store with others refuses to serve until it is reindexed."""
 
 

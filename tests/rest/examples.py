@@ -174,11 +174,20 @@ def found_by(type: str, param) -> tuple[dict, str, str] | None:
     definition = parameters.definition(type, param.code)
     if (type, param.code) in BY_HAND:
         found = BY_HAND[type, param.code]
+    elif param.code in ("_text", "_content"):
+        found = _in_words(type)
     elif param.components:
         found = _composite(type, param, definition)
     else:
         found = _at(type, type, minimal(type), definition.expression, param)
     return found and (keeping(type, found[0]), *found[1:])
+
+
+def _in_words(type: str) -> tuple[dict, str, str]:
+    """A resource with a narrative; of the types that have none, with a word elsewhere."""
+    said = {"Binary": {"contentType": "bone/marrow"}, "Bundle": {"identifier": {"value": "bone"}}}
+    narrative = {"text": {"status": "generated", "div": '<div xmlns="http://www.w3.org/1999/xhtml">Bone 转移</div>'}}
+    return {**minimal(type), **said.get(type, narrative)}, "bone", "liver"
 
 
 def _at(root: str, type: str, made: dict, expression: str, param) -> tuple[dict, str, str] | None:

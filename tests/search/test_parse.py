@@ -125,7 +125,10 @@ def test_not_among_several_types_is_not_in_each():
 @pytest.mark.parametrize("text, code, expression, told", [
     ("Patient?nmae=x", "not-supported", "nmae", "name"), ("Patient?name:below=x", "not-supported", "name:below", ":exact"), ("Patient?birthdate=gg1990", "not-supported", "birthdate", "'gg'"),
     ("Patient?birthdate=yesterday", "invalid", "birthdate", "yesterday"), ("Patient?organization:Group=1", "not-supported", "organization:Group", "Group"),
-    ("Patient?_text=x", "not-supported", "_text", "_text"), ("Patient?_content=x", "not-supported", "_content", "_content"), ("Patient?_filter=x", "invalid", "_filter", "operation"),
+    ("Patient?_text=NOT x", "invalid", "_text", "beside"), ("Patient?_text=(x", "invalid", "_text", "bracket"), ("Patient?_text=x)", "invalid", "_text", "closes nothing"),
+    ("Patient?_content=\"x", "invalid", "_content", "quotation"), ("Patient?_content=x and or y", "invalid", "_content", "no word"), ("Patient?_content=...", "invalid", "_content", "no word"),
+    ("Patient?_content=x OR NOT y", "invalid", "_content", "beside"), ("Patient?_content=()", "invalid", "_content", "no word"), ("Patient?_content=x or", "invalid", "_content", "the end"),
+    ("Patient?_content:exact=x", "not-supported", "_content:exact", "none"), ("Patient?_sort=_content", "not-supported", "_sort", "no order"), ("Bundle?_text=x", "not-supported", "_text", "_text"), ("Patient?_filter=x", "invalid", "_filter", "operation"),
     ("Patient?_query=x", "not-supported", "_query", "_query"), ("Location?near=1|200", "invalid", "near", "longitude"), ("Location?_sort=near", "not-supported", "_sort", "no order"), ("Patient?_contained=both", "not-supported", "_contained", "through it"), ("Patient?_contained:x=false", "not-supported", "_contained:x", "modifiers"), ("Patient?_containedType=contained", "not-supported", "_containedType", "container"), ("Patient?_list=$current-allergies", "not-supported", "_list", "List"),
     ("Patient?name.x=1", "not-supported", "name.x", "string"), ("Patient?organization.nonsense=1", "not-supported", "organization.nonsense", "nonsense"),
     ("Patient?organization:Patient.name=1", "invalid", "organization:Patient.name", "Organization"), ("Observation?subject.nonsense=1", "not-supported", "subject.nonsense", "nonsense"),
@@ -147,8 +150,8 @@ def test_what_is_not_understood_is_refused_by_its_name(text, code, expression, t
 
 
 def test_a_lenient_search_ignores_what_it_does_not_know_but_no_bad_value():
-    asked = search("Patient?nmae=x&gender=male&name:below=y&_text=z", LENIENT)
-    assert asked.ignored == ("nmae", "name:below", "_text")
+    asked = search("Patient?nmae=x&gender=male&name:below=y&_query=z", LENIENT)
+    assert asked.ignored == ("nmae", "name:below", "_query")
     assert asked.query.where == code("Patient.gender", "male")
     assert asked.understood == (("gender", "male"),)
     assert refusal("Patient?birthdate=yesterday", LENIENT).code == "invalid"

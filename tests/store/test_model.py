@@ -20,6 +20,7 @@ CODES = st.sampled_from((*REFS, "x", "X", "y"))
 SYSTEMS = st.sampled_from(("", "s", "t"))
 TEXTS = st.sampled_from(("", "ab", "abc", "b.c", "王", "王小明", "%_", "A"))
 NUMBERS = st.one_of(st.integers(-3, 3), st.sampled_from((-1.5, 0.5, 2.0)))
+WORDS = st.sampled_from((" ab ", " ab  abc ", "王小 ab", " 王小明 ", "小", "", " b.c", "ab"))
 OWNERS = st.sampled_from(("huashan", "renji"))
 
 
@@ -29,8 +30,8 @@ def made(type, *parts):
 
 
 ranges = st.none() | st.tuples(NUMBERS, NUMBERS).map(sorted)
-rows = st.lists(st.tuples(st.sampled_from(PARAMS), st.integers(0, 2), st.none() | SYSTEMS, st.none() | CODES, st.none() | TEXTS, ranges)
-                .map(lambda v: Row(*v[:5], *(v[5] or ()))), max_size=5)
+rows = st.lists(st.tuples(st.sampled_from(PARAMS), st.integers(0, 2), st.none() | SYSTEMS, st.none() | CODES, st.none() | TEXTS, ranges, st.none() | WORDS)
+                .map(lambda v: Row(*v[:5], *(v[5] or (None, None)), v[6])), max_size=5)
 facts = st.lists(made(Fact, st.sampled_from(("allow", "deny")), st.none() | OWNERS, st.none() | st.sampled_from(REFS), st.none() | st.sampled_from(REFS), st.none() | OWNERS,
                            st.integers(NOW - 1, NOW + 1), st.integers(NOW, NOW + 2), st.integers(0, 3)), max_size=2)
 stamps = st.fixed_dictionaries({"custodian": OWNERS, "about": st.lists(st.sampled_from(REFS), max_size=2, unique=True).map(tuple), "labels": st.integers(0, 7),
@@ -53,6 +54,7 @@ def some_or_none(column):
 
 
 row_compares = st.one_of(text_compares("code", CODES), text_compares("text", TEXTS), number_compares("low"), number_compares("high"),
+                         made(Compare, st.just("words"), st.just("contains"), WORDS), some_or_none("words"),
                          made(Compare, st.just("point"), st.just("within"), st.tuples(NUMBERS, NUMBERS, st.sampled_from((1, -1)), st.integers(-9, 9))),
                          made(Compare, st.just("system"), st.sampled_from(("eq", "ne")), SYSTEMS | st.just("unknown")), some_or_none("system"))
 def one_of(params):

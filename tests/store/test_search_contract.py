@@ -5,6 +5,7 @@ https://hl7.org/fhir/R4/search.html
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from decimal import Decimal
 
 import pytest
@@ -14,7 +15,7 @@ from app.search import types
 from app.search.context import Context
 from app.search.param import Param
 from app.search.query import ALL, FIRST, LAST, NONE, NOW as MOMENT, And, Back, Compare, Granted, Has, Key, Link, Not, Or, Query, Row, Stamp, Test, has
-from app.store.base import Fact
+from app.store.base import Fact, Made
 from tests.store.writing import NOW, delete, entry, ids, put
 
 
@@ -109,6 +110,53 @@ async def test_a_comparison_on_a_row(store, compares, expected):
     assert sorted(await ids(store, "T", has("T.x", *compares))) == list(expected)
     assert sorted(await ids(store, "T", Not(has("T.x", *compares)))) == sorted(set("abcdef") - set(expected))
     assert await store.count(Query(("T",), has("T.x", *compares)), at=await store.newest(), now=NOW) == len(expected)
+
+
+WORDS = {"a": " bone marrow  高血压 ", "b": " marrow bone  血压高 ", "c": " bonemarrow  高 ", "d": " b 超检查𠮷 hba1c ", "e": ""}
+
+
+@pytest.mark.parametrize("sought, expected", [
+    (" bone ", "ab"), (" bone marrow ", "a"), (" marrow bone ", "b"), (" bone", "abc"), ("marrow ", "abc"), ("one", "abc"), (" on", ""), (" marrow 高", ""), ("  ", "ab c".replace(" ", "")),
+    ("高", "abc"), ("血压", "ab"), ("高血压", "a"), ("血压高", "b"), ("压高血", ""), ("压", "ab"), (" 血", "b"), ("压 ", "a"), ("𠮷", "d"), ("检查𠮷", "d"), (" b 超", "d"), ("超检查𠮷 hba", "d"),
+    ("c.", ""), ("", "abcde"), ("\0", ""),
+])
+async def test_what_is_looked_for_in_words(store, sought, expected):
+    for id, words in WORDS.items():
+        await put(store, "T", id, Row("T.x", system="s" if id == "a" else "", words=words), Row("T.y", words=" bone 血压高血压 "))
+    await put(store, "T", "f", Row("T.x", text=" bone 血压 "))
+    found = has("T.x", c("words", "contains", sought))
+    assert sorted(await ids(store, "T", found)) == list(expected)
+    assert sorted(await ids(store, "T", Not(found))) == sorted(set("abcdef") - set(expected))
+    assert sorted(await ids(store, "T", has("T.x", c("words", "contains", sought), c("system", "eq", "s")))) == sorted({"a"} & set(expected))
+    assert sorted(await ids(store, "T", Or((found, has("T.x", c("words", "none")))))) == sorted({*expected, "f"})
+    assert await store.count(Query(("T",), And((found, has("T.y")))), at=await store.newest(), now=NOW) == len(expected)
+
+
+async def test_words_of_other_versions_are_not_found_and_those_that_are_swept_leave_nothing(store):
+    old = await put(store, "T", "1", Row("T.x", words=" bone 高血压 "), Row("T.x", words=" bone ", system="s"))
+    before = await store.newest()
+    await put(store, "T", "1", Row("T.x", words=" liver 高血脂 "))
+    for at, there in ((before, True), (None, False)):
+        for sought in (" bone ", "血压", "高血压"):
+            assert bool(await ids(store, "T", has("T.x", c("words", "contains", sought)), at=at)) is there
+    assert await ids(store, "T", has("T.x", c("words", "contains", "高血"))) == ["1"]
+    await store.sweep(NOW + 100)
+    assert await store.reindexed([Made(await store.get("T", "1"), [Row("T.x", words=" spleen "), Row("T.x", code="a")], [])], "")
+    assert await ids(store, "T", has("T.x", c("words", "contains", " spleen "))) == ["1"]
+    assert await ids(store, "T", has("T.x", c("words", "contains", " liver "))) == []
+    assert await pieces_kept(store) == {"spleen"}
+    await delete(store, "T", "1")
+    assert await store.purge("T", "1", 2) and await store.purge("T", "1", 1) and not old.purged
+    assert await pieces_kept(store) == set()
+
+
+async def pieces_kept(store) -> set[str]:
+    """The pieces that are in a store, of whichever kind."""
+    if hasattr(store, "db"):
+        return {p.split(" ", 1)[1] for name in ("entries", "rows") for p in await store.db[name].distinct("pieces")}
+    con = sqlite3.connect(store.path)
+    con.execute("create virtual table temp.kept using fts5vocab (main, piece, row)")
+    return {term.partition("x")[2] for term, in con.execute("select term from kept")}
 
 
 @pytest.mark.parametrize("circle, expected", [

@@ -94,3 +94,56 @@ async def test_two_bounds_of_a_date_may_be_met_by_two_of_several_dates(store):
         "Composition?period=2020&period=2023": "apart", "Composition?period=sa2019&period=eb2021": "apart before early", "Composition?period=ge2030&period=le2031": "open",
         "Composition?period=ge2021&period=le2022&period=ne2021": "apart open within", "Composition?period:missing=true": "none",
     })
+
+
+def narrative(text: str) -> dict:
+    return {"status": "generated", "div": f'<div xmlns="http://www.w3.org/1999/xhtml">{text}</div>'}
+
+
+def condition(id: str, text: str, **more) -> dict:
+    return {"resourceType": "Condition", "id": id, "text": narrative(text), **more}
+
+
+async def test_words_of_the_narrative_and_of_all_content(store):
+    """The specification's own example, `(bone OR liver) and metastases`, among them."""
+    spoken = await Spoken(store).write(
+        condition("bone", "<p>Bone</p><p>metastases</p>", code={"text": "Metástases ósseas"}), condition("liver", "Liver <b>metastases</b>, multiple"), condition("primary", "Bone tumour"),
+        condition("lung", "Metastases; lung &amp; pleura", note=[{"text": "liver is free"}]),
+        condition("hypertension", "患者高<b>血</b>压三年，血脂正常", code={"coding": [{"system": "http://hl7.org/fhir/sid/icd-10", "code": "I10.x00", "display": "原发性高血压"}]}),
+        condition("glaucoma", "眼压高，血压正常", note=[{"text": "ＯＣＴ检查"}]),
+        {"resourceType": "Condition", "id": "bare", "code": {"text": "Bone-marrow failure, HbA1c 检查"}, "contained": [{"resourceType": "Practitioner", "id": "p", "name": [{"family": "欧阳", "given": ["静"]}]}],
+         "extension": [{"url": "http://example.org/remark", "valueString": "Überweisung"}], "subject": {"reference": "Patient/secret", "display": "诸葛亮"}})
+    await spoken.find({
+        "Condition?_text=(bone OR liver) and metastases": "bone liver", "Condition?_text=metastases": "bone liver lung", "Condition?_text=METASTASES bone": "bone", "Condition?_text=bone metastases": "bone",
+        "Condition?_text=bone or liver": "bone liver primary", "Condition?_text=bone,liver": "bone liver primary", "Condition?_text=metastases NOT liver": "bone lung",
+        "Condition?_text=metastases NOT (liver OR lung)": "bone", "Condition?_text=\"bone metastases\"": "bone", "Condition?_text=\"metastases bone\"": "", "Condition?_text=metastas": "",
+        "Condition?_text=metastases&_text=liver": "liver", "Condition?_text=amp": "", "Condition?_text=p": "", "Condition?_text=generated": "", "Condition?_text=free": "",
+        "Condition?_content=liver": "liver lung", "Condition?_content=metastases liver": "liver lung", "Condition?_content=metastases NOT liver": "bone", "Condition?_content=bone": "bone primary bare",
+        # accents, case and width do not count
+        "Condition?_content=osseas": "bone", "Condition?_content=ósséas": "bone", "Condition?_content=METASTASES osseas": "bone", "Condition?_content=uberweisung": "bare", "Condition?_content=ｈｂａ１ｃ": "bare",
+        "Condition?_content=oct": "glaucoma", "Condition?_content=ＯＣＴ": "glaucoma", "Condition?_content=OCT检查": "glaucoma",
+        # Chinese: one character, two, more; what is not written together is not found together
+        "Condition?_text=血": "hypertension glaucoma", "Condition?_text=压": "hypertension glaucoma", "Condition?_text=血压": "hypertension glaucoma", "Condition?_text=高血压": "hypertension",
+        "Condition?_text=压高": "glaucoma", "Condition?_text=血压高": "", "Condition?_text=高血": "hypertension", "Condition?_text=原发": "", "Condition?_content=原发": "hypertension",
+        "Condition?_content=血压 检查": "glaucoma", "Condition?_content=检查": "glaucoma bare", "Condition?_text=血压 NOT 高血压": "glaucoma", "Condition?_text=三年血脂": "", "Condition?_text=\"三年 血脂\"": "hypertension",
+        # codes, contained resources, extensions, displays, names as they are written; no addresses, no ids
+        "Condition?_content=I10.x00": "hypertension", "Condition?_content=i10": "hypertension", "Condition?_content=欧阳静": "bare", "Condition?_content=bone-marrow": "bare", "Condition?_content=marrow bone": "bare",
+        "Condition?_content=\"marrow bone\"": "", "Condition?_content=诸葛亮": "bare", "Condition?_content=secret": "", "Condition?_content=icd": "", "Condition?_content=bare": "", "Condition?_content=metastases\\, liver": "liver lung",
+        # in a search of all types, in a chain
+        "?_content=肝,欧阳": "bare", "?_text=metastases and liver": "liver", "?_type=Condition,Patient&_content=lung": "lung",
+    })
+
+
+async def test_any_part_of_a_string(store):
+    def patient(id, family, *given, **more):
+        return {"resourceType": "Patient", "id": id, "name": [{"family": family, "given": list(given)}], **more}
+    spoken = await Spoken(store).write(
+        patient("zhang", "张", "小明"), patient("ouyang", "欧阳", "明"), patient("smith", "Smith-Jones", "José María"), patient("berg", "van der Berg", "An", address=[{"city": "上海市", "line": ["徐汇区Smith路12号"]}]),
+        patient("full", "Ｗａｎｇ", "Ｆａｎｇ"))
+    await spoken.find({
+        "Patient?name:contains=明": "zhang ouyang", "Patient?name:contains=小": "zhang", "Patient?name:contains=小明": "zhang", "Patient?name:contains=张小明": "zhang", "Patient?name:contains=阳明": "ouyang",
+        "Patient?name:contains=明小": "", "Patient?given:contains=张": "", "Patient?family:contains=阳": "ouyang", "Patient?name:contains=mit": "smith", "Patient?name:contains=ITH": "smith", "Patient?name:contains=s": "smith",
+        "Patient?name:contains=an": "berg full", "Patient?name:contains=der b": "berg", "Patient?name:contains=é": "smith berg", "Patient?name:contains=ose ma": "smith", "Patient?name:contains=thjo": "smith",
+        "Patient?name:contains=ang": "full", "Patient?name:contains=ａｎｇ": "full", "Patient?name:contains=mit,小": "zhang smith", "Patient?address:contains=海": "berg", "Patient?address:contains=smith路1": "berg",
+        "Patient?name:contains=路": "", "Patient?address-city:contains=smith": "", "Patient?name:contains=rga": "",
+    })

@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 from app import errors
 from app.search.context import Context
-from app.search.query import Clause, Compare, Has, Not, Row, Test, either
-from app.search.types import composite, date, near, number, quantity, reference, special, string, token, uri
+from app.search.query import Clause, Compare, Has, Not, Row, Test, both, either
+from app.search.types import composite, content, date, near, number, quantity, reference, special, string, token, uri
 from app.search.types.text import split
 
 TYPES = {"token": token, "string": string, "date": date, "number": number, "quantity": quantity, "reference": reference, "uri": uri,
@@ -61,6 +61,10 @@ def test(param, modifier: str, value: str, context: Context) -> Clause:
     check(param, modifier)
     if modifier == "missing":
         return missing(param, values)
+    if param.code in content.CODES:
+        return either(*(content.clause(param, v) for v in values))
+    if modifier == "contains":
+        return either(*(both(any_of(ways(param, modifier, v, context)), *content.anywhere(param, v)) for v in values))
     found = any_of([way for v in values for way in ways(param, NEGATED.get(modifier, modifier), v, context)])
     return Not(found) if modifier in NEGATED else found
 
@@ -78,6 +82,8 @@ def missing(param, values: list[str]) -> Clause:
 
 def supported(param) -> Supported:
     """The modifiers and prefixes of one parameter: of its type's those that its elements have."""
+    if param.code in content.CODES:
+        return Supported((), ())
     if param.code in special.SUPPORTED:
         return Supported(*special.SUPPORTED[param.code])
     modifiers, prefixes = SUPPORTED[param.type]

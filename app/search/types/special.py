@@ -9,7 +9,7 @@ from app.search.types import range as ranges
 from app.search.types.text import plain
 
 REFUSED = {
-    "_text": "search of the narrative", "_content": "search of the whole text", "_query": "named queries",
+    "_query": "named queries",
 }
 """Parameters of the specification that are refused by name until they are built."""
 

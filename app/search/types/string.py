@@ -9,6 +9,7 @@ from app import errors
 from app.search.context import Context
 from app.search.query import Compare, Row, Test
 from app.search.types.text import plain
+from app.search.words import fold
 
 MODIFIERS = ("exact", "contains")
 PREFIXES = ()
@@ -19,13 +20,8 @@ _WORD = re.compile(r"[\s\-‐-―]+")
 
 @lru_cache(maxsize=50_000)
 def normal(text: str) -> str:
-    """The form in which texts are compared: compatible characters alike (full-width as half-width), no combining marks,
-    no case, no punctuation, single spaces. A text of nothing but punctuation keeps it."""
-    if text.isascii():
-        folded = text.lower()
-    else:
-        spread = unicodedata.normalize("NFKD", text.casefold()).casefold()
-        folded = unicodedata.normalize("NFC", "".join(c for c in spread if not unicodedata.combining(c)))
+    """The form in which texts are compared: folded, no punctuation, single spaces. A text of nothing but punctuation keeps it."""
+    folded = fold(text)
     kept = "".join(c for c in folded if c.isalnum() or c.isspace() or unicodedata.category(c)[0] != "P") if not folded.isalnum() else folded
     return " ".join(kept.split()) or " ".join(folded.split())
 
@@ -52,9 +48,14 @@ def _name(add, param: str, group: int, value: dict, context: Context) -> None:
     family = value.get("family")
     if family:
         _words(add, param, group, family)
-        if not family.isascii() and not value.get("text") and "\u3400" <= family[0]:
-            whole = family + "".join(g for g in value.get("given", ()) if g)
-            add(Row(param, group, None, None, normal(whole)))
+        if name := whole(value):
+            add(Row(param, group, None, None, normal(name)))
+
+
+def whole(name: dict) -> str:
+    """A Chinese name as it is written, where only its parts are given; else empty."""
+    family = name.get("family")
+    return family + "".join(g for g in name.get("given", ()) if g) if family and not name.get("text") and "\u3400" <= family[0] else ""
 
 
 def _words(add, param: str, group: int, family: str) -> None:

@@ -12,7 +12,8 @@ from typing import NamedTuple
 from app import errors
 from app.search import query as q
 from app.search.query import And, Back, Clause, Compare, Granted, Has, Link, Not, Or, Stamp, Test
-from app.store.mongo.collections import MARKED, ROW, STAMP, OneRow
+from app.search.words import needed
+from app.store.mongo.collections import MARKED, ROW, STAMP, OneRow, piece
 
 SET = 1_000
 """Values that a semi-join puts into a filter at most."""
@@ -244,6 +245,9 @@ def _bound(clause: Clause, types: tuple[str, ...]) -> Bound | None:
 
 
 def _by_row(compare: Compare) -> Bound | None:
+    if compare.column == "words" and compare.how == "contains":
+        whole, begun = needed(compare.value)
+        return Bound(13 if whole else 32, "pieces") if whole or begun else None
     cost = {"eq": 10, "in": 11, "prefix": 30, "lt": 40, "le": 40, "gt": 40, "ge": 40}.get(compare.how)
     if cost is None or compare.column not in INDEX or compare.how == "prefix" and not compare.value:
         return None
@@ -292,11 +296,21 @@ class Filters:
         elements = [element(t) for t in clause.tests]
         if None in elements:
             return NOTHING
-        parts = [{"rows": {"$elemMatch": e}} for e in elements]
-        if len(parts) > 1 or any(c.how == "within" for c in clause.tests[0].compares):
+        parts = [bound for test in clause.tests for bound in await self._pieces(test)] + [{"rows": {"$elemMatch": e}} for e in elements]
+        if len(elements) > 1 or any(c.how == "within" for c in clause.tests[0].compares):
             groups = [rows_of(t.param, t.compares, "group") for t in clause.tests]
             parts.append({"$expr": {"$gt": [{"$size": {"$setIntersection": groups}}, 0]}})
         return await self._with_aside(clause.tests[0].param, every(parts), self.numbers)
+
+    async def _pieces(self, test: Test) -> list[dict]:
+        """That the entry has the rarest of the pieces of each text which the words of a row shall contain."""
+        bounds = []
+        for whole, begun in (needed(c.value) for c in test.compares if c.column == "words" and c.how == "contains"):
+            if whole:
+                bounds.append({"pieces": await self.ask.rarest([piece(test.param, text) for text in whole])})
+            elif begun:
+                bounds.append({"pieces": {"$elemMatch": operators("prefix", piece(test.param, begun[0]))}})
+        return bounds
 
     async def _link(self, clause: Link) -> dict:
         bound = None if self.numbers is None else {"ref": {"$in": await self.ask.codes(clause.param, self.numbers)}}

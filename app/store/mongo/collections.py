@@ -3,7 +3,7 @@
 mongoengine declares them; https://docs.mongoengine.org/guide/defining-documents.html. What runs often speaks to pymongo itself.
 
 The four indexes on rows lead with copies of the parameter's name that only rows with a code, a text or a range carry: a row costs an
-entry in those indexes alone that can find it.
+entry in those indexes alone that can find it. Words are found by their pieces, which an entry has once each.
 """
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from bson import Binary
 from mongoengine import BinaryField, BooleanField, Document, DynamicField, EmbeddedDocument, EmbeddedDocumentListField, IntField, ListField, StringField, UUIDField
 
 from app.search.query import Row
+from app.search.words import pieces
 from app.store.base import Access, Entry, Event, Fact
 
 ROWS = 2_000
@@ -31,6 +32,7 @@ class OneRow(EmbeddedDocument):
     text = StringField(db_field="t")
     low = DynamicField(db_field="l")
     high = DynamicField(db_field="h")
+    words = StringField(db_field="w")
     coded = StringField(db_field="pc")
     worded = StringField(db_field="pt")
     ranged = StringField(db_field="pr")
@@ -41,11 +43,12 @@ BY_ROW = [
     {"name": "rows_text", "fields": ["rows.worded", "rows.text", "_id"]},
     {"name": "rows_low", "fields": ["rows.ranged", "rows.low", "rows.high", "_id"]},
     {"name": "rows_high", "fields": ["rows.ranged", "rows.high", "_id"]},
+    {"name": "pieces", "fields": ["pieces", "_id"]},
 ]
 
 
 class Entries(Document):
-    """One version a document. `bits` are the labels one by one, `ended` the `updated` of its successor, `due` the same
+    """One version a document. `pieces` are those of the words of its rows, `bits` are the labels one by one, `ended` the `updated` of its successor, `due` the same
     until its rows are swept, `parts` the number of texts aside."""
 
     number = IntField(primary_key=True)
@@ -72,6 +75,7 @@ class Entries(Document):
     method = StringField()
     text = BinaryField()
     parts = IntField()
+    pieces = ListField(StringField())
     rows = EmbeddedDocumentListField(OneRow)
     meta = {"collection": "entries", "auto_create_index": False, "indexes": [
         {"name": "version", "fields": ["type", "name", "version"], "unique": True},
@@ -106,6 +110,7 @@ class Rows(Document):
     """Rows that found no room in their entry; rows of one group stay together."""
 
     number = IntField()
+    pieces = ListField(StringField())
     rows = EmbeddedDocumentListField(OneRow)
     meta = {"collection": "rows", "auto_create_index": False, "indexes": [{"name": "number", "fields": ["number"]}, *BY_ROW]}
 
@@ -233,7 +238,7 @@ ALL = (Entries, Heads, Texts, Rows, Spilled, Facts, Claims, Accesses, Commits, R
 ROW = {name: OneRow._fields[name].db_field for name in Row._fields}
 """Column of a row -> its field."""
 MARKED = {"code": "coded", "text": "worded", "low": "ranged", "high": "ranged"}
-STAMP = {name: Entries._db_field_map.get(name, name) for name in Entries._fields if name not in ("rows", "text", "parts", "name", "ended", "due", "bits", "ref")} | {"id": "id"}
+STAMP = {name: Entries._db_field_map.get(name, name) for name in Entries._fields if name not in ("rows", "pieces", "text", "parts", "name", "ended", "due", "bits", "ref")} | {"id": "id"}
 """Column of a stamp -> its field."""
 ACCESS = tuple(f for f in Access.__dataclass_fields__ if f not in ("events", "plain", "number"))
 
@@ -251,8 +256,19 @@ def row(row: Row) -> dict:
     return made
 
 
+def piece(param: str, text: str) -> str:
+    return f"{param} {text}"
+
+
+def indexed(rows: list[Row]) -> dict:
+    """The fields of rows: themselves, and the pieces of their words."""
+    found = {piece(r.param, text) for r in rows if r.words for text in pieces(r.words)}
+    return {"rows": [row(r) for r in rows], **({"pieces": sorted(found)} if found else {})}
+
+
 def weight(row: Row) -> int:
-    return 1 + (len(row.code or "") + len(row.text or "")) // LONG
+    """By its length; words weigh with their pieces."""
+    return 1 + (len(row.code or "") + len(row.text or "") + 4 * len(row.words or "")) // LONG
 
 
 def divided(rows: list[Row]) -> tuple[list[Row], list[list[Row]]]:
@@ -297,15 +313,13 @@ def document(entry: Entry, rows: list[Row]) -> dict:
         made["text"] = Binary(entry.text)
     elif entry.text is not None:
         made["parts"] = -(-len(entry.text) // TEXT)
-    if rows:
-        made["rows"] = [row(r) for r in rows]
-    return made
+    return {**made, **indexed(rows)} if rows else made
 
 
 def remade(entry: Entry, rows: list[Row] | None) -> dict:
     """The update of a version that a reindex made anew; rows None: it has none to be replaced."""
     fresh = {name: value for name, value in document(entry, rows or []).items() if name in ("about", "many", "labels", "bits", "date", "guard")}
-    return {"$set": fresh | ({} if rows is None else {"rows": [row(r) for r in rows]}), **({} if "date" in fresh else {"$unset": {"date": ""}})}
+    return {"$set": fresh | ({} if rows is None else {"rows": [], "pieces": [], **indexed(rows)}), **({} if "date" in fresh else {"$unset": {"date": ""}})}
 
 
 def texts(entry: Entry) -> list[dict]:

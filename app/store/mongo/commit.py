@@ -174,7 +174,7 @@ class Tx:
             inside, chunks = collections.divided(rows)
             entries.append(InsertOne(collections.document(entry, inside)))
             texts += [InsertOne(d) for d in collections.texts(entry)]
-            aside += [InsertOne({"number": entry.number, "rows": [collections.row(r) for r in chunk]}) for chunk in chunks]
+            aside += [InsertOne({"number": entry.number, **collections.indexed(chunk)}) for chunk in chunks]
             spilled |= {r.param for chunk in chunks for r in chunk}
         await spill(self.db, spilled)
         await self._bulk("entries", entries)
@@ -210,7 +210,7 @@ class Tx:
         await spill(self.db, {r.param for _, chunks in rowed.values() for chunk in chunks for r in chunk})
         await self._bulk("entries", [UpdateOne({"_id": m.entry.number}, collections.remade(m.entry, rowed.get(m.entry.number, (None,))[0])) for m in there])
         await self.db.rows.delete_many({"number": {"$in": list(rowed)}}, session=self.session)
-        await self._bulk("rows", [InsertOne({"number": n, "rows": [collections.row(r) for r in chunk]}) for n, (_, chunks) in rowed.items() for chunk in chunks])
+        await self._bulk("rows", [InsertOne({"number": n, **collections.indexed(chunk)}) for n, (_, chunks) in rowed.items() for chunk in chunks])
         await self.db.facts.delete_many({"source": {"$in": [m.entry.ref for m in current]}}, session=self.session)
         await self._bulk("facts", [InsertOne(collections.fact(m.entry, fact)) for m in current for fact in m.facts])
 

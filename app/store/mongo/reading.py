@@ -12,7 +12,7 @@ from app.store.mongo.collections import STAMP, entry
 
 SECONDS = 20
 """How long one search or count may take."""
-WHOLE = {"rows": 0}
+WHOLE = {"rows": 0, "pieces": 0}
 SURE = {"number", "type", "id", "version", "updated", "custodian"}
 """Columns of a stamp that are never empty: a find can sort by them."""
 
@@ -220,6 +220,13 @@ class Reading:
         if len(found) > ASIDE:
             raise errors.TooCostly("Too many resources with very many values match; narrow the search.")
         return found
+
+    async def rarest(self, pieces: list[str]) -> str:
+        """Of some pieces the one that the fewest entries have."""
+        if len(pieces) == 1:
+            return pieces[0]
+        sizes = [await self.db.entries.count_documents({"pieces": piece}, limit=clauses.SET, **self.options("pieces")) for piece in pieces]
+        return pieces[sizes.index(min(sizes))]
 
     # versions
 

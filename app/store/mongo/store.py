@@ -16,7 +16,7 @@ from app.store.base import ALIVE, INDEX, SCHEMA, Access, Entry, Fact, Found, Mad
 from app.store.mongo import clauses, collections, events
 from app.store.mongo.commit import Commits
 from app.store.mongo.numbers import Numbers
-from app.store.mongo.reading import Reading
+from app.store.mongo.reading import WHOLE, Reading
 
 WAIT = 4_000
 """Milliseconds that a request waits for a server before it is refused."""
@@ -170,7 +170,7 @@ class MongoStore:
     async def walk(self, type: str = "", *, after: int, until: int, limit: int) -> list[Walked]:
         reading = Reading(self.db, at=None, now=0)
         where = {**({"type": type} if type else {}), "_id": {"$gt": after, "$lte": until}, "purged": False}
-        found = await self.db.entries.find(where, {"rows": 0}).sort("_id").limit(limit).hint("type" if type else "_id_").to_list()
+        found = await self.db.entries.find(where, WHOLE).sort("_id").limit(limit).hint("type" if type else "_id_").to_list()
         return [Walked(await reading.whole(d), d["died"] == ALIVE or "due" in d) for d in found]
 
     @told
@@ -268,7 +268,7 @@ class MongoStore:
         if found is None:
             return False
         never = {"died": found["born"]} if found["died"] < ALIVE else {}
-        await self.db.entries.update_one({"_id": found["_id"]}, {"$set": {"purged": True, "about": [], **never}, "$unset": {"text": "", "rows": "", "parts": "", "due": ""}})
+        await self.db.entries.update_one({"_id": found["_id"]}, {"$set": {"purged": True, "about": [], **never}, "$unset": {"text": "", "rows": "", "pieces": "", "parts": "", "due": ""}})
         await self.db.texts.delete_many({"number": found["_id"]})
         await self.db.rows.delete_many({"number": found["_id"]})
         return True
@@ -280,7 +280,7 @@ class MongoStore:
             numbers = [d["_id"] for d in found]
             aside = await self.db.rows.find({"number": {"$in": numbers}}, {"rows.p": 1}).to_list()
             await self.db.rows.delete_many({"number": {"$in": numbers}})
-            await self.db.entries.update_many({"_id": {"$in": numbers}}, {"$unset": {"rows": "", "due": ""}})
+            await self.db.entries.update_many({"_id": {"$in": numbers}}, {"$unset": {"rows": "", "pieces": "", "due": ""}})
             swept += sum(len(d.get("rows", ())) for d in found + aside)
         await self.db.claims.delete_many({"until": {"$lt": before}})
         await self.numbers.prune()

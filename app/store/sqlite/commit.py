@@ -6,10 +6,13 @@ import fcntl
 import math
 import sqlite3
 import time
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from itertools import groupby
 
 from app import errors
 from app.search.query import Row
+from app.search.words import pieces
 from app.store.base import ALIVE, Access, Entry, Fact, Found, Made
 from app.store.sqlite import events, read
 from app.store.sqlite.names import Names
@@ -21,7 +24,7 @@ WAIT = 5.0
 """Seconds that a commit waits for another process's lock before it is refused."""
 SECONDS = 1.0
 """Seconds that a condition may be looked for in a commit: all others wait."""
-COLUMNS = "param, grp, system, code, text, low, high, span"
+COLUMNS = "param, grp, system, code, text, low, high, span, words"
 """Of an index row, beside its entry and place."""
 TURN = 0.05
 """Seconds for which a process may take the lock again before one that waits: each change of writers costs both their caches."""
@@ -59,7 +62,9 @@ class Tx:
         if entry.text is not None:
             self.con.execute("insert into body values (?, ?)", (entry.number, entry.text))
         self._about(entry, type)
-        self._insert(entry.number, 0, self._values(rows))
+        values = self._values(rows)
+        self._insert(entry.number, 0, values)
+        self._pieces(entry.number, values)
         self._facts(entry, facts)
 
     def _about(self, entry: Entry, type: int) -> None:
@@ -67,10 +72,10 @@ class Tx:
 
     def _values(self, rows: list[Row]) -> list[tuple]:
         made = self.names.made
-        return [(made(r.param), r.group, made(r.system), r.code, r.text, r.low, r.high, span(r)) for r in rows]
+        return [(made(r.param), r.group, made(r.system), r.code, r.text, r.low, r.high, span(r), r.words) for r in rows]
 
     def _insert(self, number: int, start: int, rows: list[tuple]) -> None:
-        self.con.executemany(f"insert into row (entry, place, {COLUMNS}) values (?,?,?,?,?,?,?,?,?,?)", [(number, place, *values) for place, values in enumerate(rows, start)])
+        self.con.executemany(f"insert into row (entry, place, {COLUMNS}) values (?,?,?,?,?,?,?,?,?,?,?)", [(number, place, *values) for place, values in enumerate(rows, start)])
 
     def _facts(self, entry: Entry, facts) -> None:
         if facts:
@@ -96,9 +101,25 @@ class Tx:
     def _alter(self, number: int, wanted: list[tuple]) -> None:
         """Makes these the rows of a version; most are there already."""
         held = {tuple(values): place for place, *values in self.con.execute(f"select place, {COLUMNS} from row where entry=?", (number,)).fetchall()}
-        self.con.executemany("delete from row where entry=? and place=?", [(number, held[values]) for values in held.keys() - set(wanted)])
-        start = max(held.values(), default=-1) + 1
-        self._insert(number, start, [values for values in wanted if values not in held])
+        gone, new = held.keys() - set(wanted), [values for values in wanted if values not in held]
+        self.con.executemany("delete from row where entry=? and place=?", [(number, held[values]) for values in gone])
+        self._insert(number, max(held.values(), default=-1) + 1, new)
+        if any(values[-1] for values in (*gone, *new)):
+            self._pieces(number, held, "delete")
+            self._pieces(number, wanted)
+
+    def _pieces(self, number: int, rows: Iterable[tuple], verb: str | None = None) -> None:
+        """Adds the pieces of the words of an entry's rows; `delete` takes them away, which needs all of them again."""
+        found = " ".join([f"{param}x{piece}" for param, *_, words in rows if words for piece in pieces(words)])
+        if found:
+            self.con.execute("insert into piece (piece, rowid, pieces) values (?, ?, ?)", (verb, number, found))
+
+    def forget(self, entries: str, args: tuple) -> int:
+        """Deletes the rows, and with them the pieces, of entries that a select gives; returns how many rows."""
+        worded = self.con.execute(f"select entry, param, words from row where words<>'' and entry in ({entries}) order by entry", args).fetchall()
+        for number, rows in groupby(worded, lambda row: row[0]):
+            self._pieces(number, [row[1:] for row in rows], "delete")
+        return self.con.execute(f"delete from row where entry in ({entries})", args).rowcount
 
     async def claim(self, kind: str, owner: str, key: str, until: int) -> bool:
         return self.con.execute("insert into claim values (?,?,?,?) on conflict do update set until=excluded.until where claim.until<=?",

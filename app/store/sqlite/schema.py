@@ -33,11 +33,14 @@ create index about_patient on about (patient, type);
 -- span: a power of four that high - low does not exceed: what reaches a moment begins at most so much before it
 create table row (
   entry integer not null, param integer not null, place integer not null, grp integer not null,
-  system integer, code text, text text, low, high, span, primary key (entry, param, place)) without rowid;
+  system integer, code text, text text, low, high, span, words text, primary key (entry, param, place)) without rowid;
 create index row_code on row (param, code, entry) where code is not null;
 create index row_text on row (param, text, entry) where text is not null;
 create index row_low on row (param, low, entry, high) where low is not null;
 create index row_span on row (param, span, low, high, entry) where span is not null;
+
+-- the pieces of an entry's words, each after its parameter's number: no text, no places, entries alone
+create virtual table piece using fts5 (pieces, content='', columnsize=0, detail=none, tokenize=ascii);
 
 create table fact (
   source integer not null, effect text not null, grantee text, patient text, resource text, custodian text,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from app.search.query import And, Back, Clause, Compare, Granted, Has, Link, Not, Or, Stamp, Test, both, conjuncts
+from app.search.words import needed
 from app.store.sqlite.clauses import BOUNDING, FALSE, REF, TRUE, Compiler, Sql, join, union
 
 NOTHING = Sql("select 0 as number where 0")
@@ -169,6 +170,9 @@ class Sources:
         param = compiler.intern(test.param)
         if param is None or FALSE in [compiler.compare(c, r) for c in test.compares]:
             return NOTHING
+        if asked := pieces(test, param):
+            exact, p = compiler.probe(test, r), compiler.alias("p")
+            return Sql(f"select {p}.rowid as number from piece {p} cross join row {r} on {r}.entry={p}.rowid and {exact.text} where {p}.piece match ?", (*exact.args, asked))
         exact = compiler.test(test, r)
         for column, index in (("code", "row_code"), ("text", "row_text")):
             if any(c.column == column and c.how in BOUNDING and c.value != "" for c in test.compares):
@@ -188,6 +192,12 @@ class Sources:
         value = self.compiler.value(ends["high", "from"].value)
         where = join(" and ", [exact, Sql(f"{r}.span=w{r}.span and {r}.low>=?-w{r}.span", (value,)), *to], TRUE)
         return Sql(f"select {r}.entry as number from {SPANS} w{r} cross join row {r} indexed by row_span where {where.text}", (param, param, *where.args))
+
+
+def pieces(test: Test, param: int) -> str:
+    """What FTS5 is asked for the words that a row shall contain; empty where there is no such comparison. https://www.sqlite.org/fts5.html"""
+    texts = [needed(c.value) for c in test.compares if c.column == "words" and c.how == "contains"]
+    return " ".join(f'"{param}x{piece}"{mark}' for whole, begun in texts for found, mark in ((whole, ""), (begun, "*")) for piece in found)
 
 
 def rest(where: Clause, source: Source, driver: Clause) -> Clause:

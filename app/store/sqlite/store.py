@@ -191,7 +191,8 @@ class SqliteStore:
             found = tx.con.execute(f"select number from entry where type=? and id=? and version=? and (died<{ALIVE} or deleted=1)", (tx.names.number(type), id, version)).fetchone()
             if found is None:
                 return False
-            for text in ("delete from body where number=?", "delete from row where entry=?", "delete from about where number=?",
+            tx.forget("?", found)
+            for text in ("delete from body where number=?", "delete from about where number=?",
                          f"update entry set purged=1, about='', died=case when died<{ALIVE} then born else died end where number=?"):
                 tx.con.execute(text, found)
             return True
@@ -200,8 +201,8 @@ class SqliteStore:
     async def sweep(self, before: int) -> int:
         async def work(tx):
             tx.con.execute("delete from claim where until<?", (before,))
-            return tx.con.execute(f"delete from row where entry in (select o.number from entry o where o.died<{ALIVE} and exists(select 1 from row r where r.entry=o.number)"
-                                  " and exists(select 1 from entry n where n.type=o.type and n.id=o.id and n.born=o.died and n.updated<?))", (before,)).rowcount
+            return tx.forget(f"select o.number from entry o where o.died<{ALIVE} and exists(select 1 from row r where r.entry=o.number)"
+                             " and exists(select 1 from entry n where n.type=o.type and n.id=o.id and n.born=o.died and n.updated<?)", (before,))
         return await self._commits.commit(work)
 
 

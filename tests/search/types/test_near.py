@@ -2,7 +2,7 @@
 from math import acos, cos, radians, sin
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app import errors
@@ -48,6 +48,7 @@ degrees = st.tuples(st.floats(-90, 90), st.floats(-180, 180))
 
 
 @given(degrees, degrees, st.floats(0, 20_100))
+@settings(deadline=None)
 def test_near_is_a_circle_on_the_sphere(centre, position, distance):
     apart = metres(centre, position) / 1000
     if abs(apart - distance) > 0.01 + 1e-7 * apart:
