@@ -9,7 +9,7 @@ from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 
 from app.errors import Invalid
-from app.fhir import definitions, json
+from app.fhir import definitions, json, profile
 from app.rest import negotiation
 from app.rest.call import Answer, Call, single, versions
 from app.rest.operations import OPERATIONS
@@ -92,7 +92,7 @@ def _operation(name: str) -> str:
 def _resource(type: str, codes: list[str], never, chosen_ids: bool, enforced: bool, known: Own, pointing: dict[str, list[str]]) -> dict:
     served = [code for code in codes if code not in never]
     made = {
-        "type": type, "profile": f"http://hl7.org/fhir/StructureDefinition/{type}",
+        "type": type, "profile": profile.BASE + type, **({"supportedProfile": profiles} if (profiles := profile.known().of(type)) else {}),
         "interaction": [{"code": code} for code in TYPE_CODES if code in served],
         "versioning": "versioned-update" if "update" in served else "versioned", "readHistory": "history-instance" in served,
         "updateCreate": chosen_ids and "update" in served, "conditionalCreate": "create" in served, "conditionalRead": "full-support",

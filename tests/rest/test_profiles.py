@@ -85,3 +85,11 @@ class TestValidate:
         answer = await client.post("Observation/$validate?profile=http://example.org/none", json=PRESSURE)
         text = answer.json()["issue"][0]["details"]["text"]
         assert answer.status_code == 400 and BASE + "vitalsigns" in text and BASE + "Observation" in text and "actualgroup" not in text
+
+
+async def test_the_capability_statement_names_the_profiles_of_each_type(client):
+    resources = {each["type"]: each for each in (await client.get("metadata")).json()["rest"][0]["resource"]}
+    assert BASE + "bp" in resources["Observation"]["supportedProfile"] and "supportedProfile" not in resources["Account"]
+    for each in resources.values():
+        for url in each.get("supportedProfile", ()):
+            assert (await client.get(f"{each['type']}/$validate?profile={url}")).json()["issue"][0]["code"] == "structure"  # it is known: there is nothing to judge

@@ -77,8 +77,11 @@ class Library:
     def need(self, url: str, type: str) -> None:
         """Errors: Unsupported for a profile that is not known, with those of the type that are."""
         if self.type(url) is None:
-            listed = [BASE + type, *(each for each in self.urls() if self.type(each) == type)]
-            raise Unsupported(f"The profile {url!r} is not known here; for a {type} there are: {', '.join(listed)}.", expression="profile")
+            raise Unsupported(f"The profile {url!r} is not known here; for a {type} there are: {', '.join([BASE + type, *self.of(type)])}.", expression="profile")
+
+    def of(self, type: str) -> list[str]:
+        """The urls of the profiles of a type."""
+        return [url for url in self.urls() if self.type(url) == type]
 
     def urls(self) -> list[str]:
         return [*(self.below.urls() if self.below else ()), *self._own]
