@@ -10,11 +10,11 @@ from app.audit import asked, events, record, touched
 from app.caller import Caller
 from app.change import Change, Done
 from app.commit import Commit, tried
-from app.fhir import validate
+from app.fhir import json, validate
 from app.page import LOG, NOT_LOG, Ask, Page, rendered, without_log
 from app.search import own, parse
-from app.search.query import ALL, Compare, Query, Stamp, both
-from app.search.types import date
+from app.search.query import ALL, NONE, Clause, Compare, Query, Stamp, both
+from app.search.types import date, special
 from app.sharing import policy
 from app.store.base import Entry, Event, Found
 from app.structures import Structures
@@ -70,7 +70,7 @@ class Records:
     # history
 
     async def versions(self, type: str = "", id: str | None = None, pairs: list[tuple[str, str]] = (), cursor: str | None = None) -> Page:
-        """History, newest first, of a resource, a type or all; pairs hold `_since _at _count`. A delete has entry.deleted.
+        """History, newest first, of a resource, a type or all; pairs hold `_since _at _count _list`. A delete has entry.deleted.
 
         Errors: Absent for a resource that is not there or hidden; Invalid for a bad parameter.
         """
@@ -89,19 +89,25 @@ class Records:
         if opened and (opened.get("type", "?"), opened.get("id")) != (type, id):
             raise errors.Invalid("This page link belongs to another address.", expression="_cursor")
         pairs = opened["pairs"] if opened else pairs
-        span = _Span(pairs, self.world)
+        span = _Span(pairs, self.world, self.caller.base)
         if id is not None:
             await self._version(type, id, None)
         at, now = (opened["at"], opened["now"]) if opened else (await self.store.newest(), moment())
         if type == LOG:
             raise errors.Unsupported("The log has no versions: search AuditEvent, for each is written once.")
         where = self.scope if type else both(self.scope, NOT_LOG)
+        listed = await self._listed(span.list, at) if span.list else ALL
         found = await self.store.history(Query((type,) if type else (), where), at=at, now=moment(), id=id, since=span.since, moment=span.moment,
-                                         limit=span.count + 1, after=opened["after"] if opened else None)
+                                         limit=span.count + 1, after=opened["after"] if opened else None, own=listed)
         entries = found[:span.count]
         more = len(found) > span.count and entries
         link = self._seal(pairs=pairs, type=type, id=id, at=at, now=now, after=entries[-1].number) if more else None
         return Page(entries, next=link)
+
+    async def _listed(self, id: str, at: int) -> Clause:
+        """The versions that a List names; a hidden one is none."""
+        found = await self._seen(at, Query(("List",), Stamp((Compare("id", "eq", id),))), 1)
+        return special.listed(json.loads(found[0].entry.text), self.caller.base) if found else NONE
 
     # search
 
@@ -237,10 +243,10 @@ async def _undo(tx) -> None:
 
 
 class _Span:
-    """`_since`, `_at` and `_count` of a history."""
+    """`_since`, `_at`, `_count` and `_list` of a history."""
 
-    def __init__(self, pairs, world: World):
-        self.since, self.moment, self.count = None, None, world.settings.page
+    def __init__(self, pairs, world: World, base: str):
+        self.since, self.moment, self.count, self.list = None, None, world.settings.page, ""
         for name, value in pairs:
             if name == "_since":
                 self.since = _moment(name, value, world)[0]
@@ -250,12 +256,19 @@ class _Span:
                 if not value.isdecimal() or len(value) > 9:
                     raise errors.Invalid(f"_count is a whole number, not {value!r}.", expression="_count")
                 self.count = min(int(value), world.settings.page_limit)
+            elif name == "_list":
+                self.list = _named(name, lambda: special.list_id(value, parse.Context(base=base)))
             elif name not in ("_format", "_pretty", "_summary", "_elements", "_sort"):
-                raise errors.Unsupported(f"History knows _since, _at and _count, not {name!r}.", expression=name)
+                raise errors.Unsupported(f"History knows _since, _at, _count and _list, not {name!r}.", expression=name)
 
 
 def _moment(name: str, value: str, world: World) -> tuple[int, int]:
+    return _named(name, lambda: date.bounds(value, "dateTime", world.zone))
+
+
+def _named(name: str, read):
+    """What `read` gives. Errors: its own, of the parameter's name."""
     try:
-        return date.bounds(value, "dateTime", world.zone)
+        return read()
     except errors.Failure as failure:
         raise failure.at(name)

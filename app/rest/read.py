@@ -13,7 +13,7 @@ from app.records import Entry
 from app.rest import binary, respond
 from app.rest.call import GENERAL, Answer, Call, View, located, modified, single, tag, versions
 
-HISTORY = ("_since", "_at", "_count")
+HISTORY = ("_since", "_at", "_count", "_list")
 
 
 async def read(call: Call) -> Answer:

@@ -1,7 +1,6 @@
 """_include and _revinclude as queries over what a page holds. https://hl7.org/fhir/R4/search.html#include"""
 from __future__ import annotations
 
-import re
 from collections import Counter
 from typing import NamedTuple
 
@@ -11,6 +10,7 @@ from app.search import index, parameters
 from app.search.context import Context
 from app.search.param import Own
 from app.search.query import Back, Clause, Compare, Has, Query, Stamp, Test, both, either, has
+from app.search.types.reference import VERSIONED
 
 LOG = "AuditEvent"
 STEP = 100
@@ -79,12 +79,9 @@ def versions(includes, page: list, context: Context) -> list[tuple[str, str, int
         if b"/_history/" in entry.text:
             codes = _codes(entry, [(i, p) for i in includes if not i.reverse and i.type in ("", entry.type) for p in _params(entry.type, i.code, context.own)], context)
             for include, code in codes:
-                if (match := _VERSIONED.fullmatch(code)) and include.target in ("", match[1]):
+                if (match := VERSIONED.fullmatch(code)) and match[3] and include.target in ("", match[1]):
                     found[match[1], match[2], int(match[3])] = None
     return list(found)
-
-
-_VERSIONED = re.compile(r"([A-Z][A-Za-z]+)/([A-Za-z0-9\-.]{1,64})/_history/([1-9][0-9]{0,14})")
 
 
 def plainly(page: list, ref: str) -> bool:

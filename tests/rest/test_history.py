@@ -76,7 +76,7 @@ async def test_at_keeps_what_was_current_then(client):
 
 
 @pytest.mark.parametrize("query", ["_since=yesterday", "_since=2001-01-01T00:00:00Z&_since=2001-01-01T00:00:00Z", "_at=x", "_count=-1", "_count=x", "_count=1&_count=1",
-                                   "gender=male", "_list=x", "_cursor=nonsense", "_summary=count"])
+                                   "gender=male", "_list=$current-problems", "_list=Patient/a", "_list=a&_list=b", "_cursor=nonsense", "_summary=count"])
 async def test_a_bad_parameter_is_400(client, query):
     await three(client)
     for address in ("Patient/a/_history", "Patient/_history", "_history"):
@@ -135,3 +135,19 @@ async def test_a_zone_whose_plus_became_a_space_is_told_how_to_write_it(client):
     await client.put("Patient/a", json=patient(id="a"))
     assert "%2B" in issue(await client.get("Patient/a/_history?_since=2026-01-01T00:00:00+08:00"))["diagnostics"]
     assert (await client.get("Patient/a/_history?_since=2026-01-01T00:00:00%2B08:00")).status_code == 200
+
+
+async def test_a_history_of_what_a_list_names(client):
+    """https://hl7.org/fhir/R4/http.html#history: only versions that are referenced in the list; without a version it names all."""
+    for n in range(3):
+        for id in "abc":
+            await client.put(f"Patient/{id}", json=patient(id=id, birthDate=f"200{n}-01-01"))
+    await client.put("Patient/a", json=patient(id="a"))
+    items = [{"item": {"reference": text}} for text in ("Patient/a/_history/2", "http://test/fhir/Patient/b", "Patient/c/_history/9", "http://other.example/Patient/c", "Encounter/a")]
+    await client.put("List/l", json={"resourceType": "List", "id": "l", "status": "current", "mode": "working", "entry": [*items, {"item": {"display": "x"}}]})
+    for address, wanted in (("Patient/_history", ["b/3", "b/2", "a/2", "b/1"]), ("_history", ["b/3", "b/2", "a/2", "b/1"]), ("Patient/a/_history", ["a/2"]), ("Patient/b/_history", ["b/3", "b/2", "b/1"]),
+                            ("Patient/c/_history", []), ("Encounter/_history", [])):
+        found = [e for page in await pages(client, f"{address}?_list=l&_count=3") for e in page]
+        assert [f"{e['resource']['id']}/{e['resource']['meta']['versionId']}" for e in found] == wanted, address
+    assert "entry" not in (await client.get("Patient/_history?_list=none")).json()
+    assert (await client.get("Patient/_history?_list=List/l")).json()["link"][0]["url"].endswith("_list=List/l")

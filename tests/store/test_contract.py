@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from app.search.query import ALL, And, Compare, Granted, Not, Or, Query, Row, Stamp, has
+from app.search.query import ALL, NONE, And, Compare, Granted, Not, Or, Query, Row, Stamp, has
 from app.store.base import ALIVE, Event, Fact, Made
 from tests.store.writing import NOW, access, delete, entry, ids, put
 
@@ -258,6 +258,18 @@ async def test_history_asks_for_the_old_stamp_and_for_the_newest(store):
     assert await versions(store, where=of[1]) == [("p1", 2)]
     assert await versions(store, where=Or(tuple(of))) == [("p2", 2), ("p2", 1), ("p1", 2), ("p1", 1)]
     assert await versions(store, where=of[0], limit=1) == [("p2", 2)]
+
+
+async def test_history_of_versions_that_meet_a_test_themselves(store):
+    for _ in range(3):
+        for id in ("1", "2"):
+            await put(store, "T", id)
+    named = Or((Stamp((Compare("type", "eq", "T"), Compare("id", "eq", "1"), Compare("version", "eq", 2))), Stamp((Compare("type", "eq", "T"), Compare("id", "in", ("2",))))))
+    for type in ("T", ""):
+        assert await versions(store, type, own=named) == [("2", 3), ("2", 2), ("1", 2), ("2", 1)]
+    assert await versions(store, "T", id="1", own=named) == [("1", 2)]
+    assert await versions(store, "T", own=named, limit=2) == [("2", 3), ("2", 2)]
+    assert await versions(store, "U", own=named) == await versions(store, "T", own=NONE) == []
 
 
 async def test_history_under_facts(store):

@@ -31,10 +31,25 @@ def _list(modifier: str, values: list[str], context: Context) -> Clause:
     """Resources that a List names as an item."""
     if modifier:
         raise errors.Unsupported("_list has no modifiers.")
-    return either(*(Back("List.item", "List", Stamp((Compare("id", "eq", _list_id(plain(v), context)),))) for v in values))
+    return either(*(Back("List.item", "List", Stamp((Compare("id", "eq", list_id(plain(v), context)),))) for v in values))
 
 
-def _list_id(text: str, context: Context) -> str:
+def listed(resource: dict, base: str) -> Clause:
+    """The versions that a List names: of an item without a version, all. https://hl7.org/fhir/R4/http.html#history"""
+    whole: dict[str, list[str]] = {}
+    single: list[Clause] = []
+    for item in resource.get("entry", ()):
+        if match := reference.VERSIONED.fullmatch(reference.local(item["item"].get("reference", ""), base)):
+            type, id, version = match.groups()
+            if version is None:
+                whole.setdefault(type, []).append(id)
+            else:
+                single.append(Stamp((Compare("type", "eq", type), Compare("id", "eq", id), Compare("version", "eq", int(version)))))
+    return either(*single, *(Stamp((Compare("type", "eq", type), Compare("id", "in", tuple(ids)))) for type, ids in whole.items()))
+
+
+def list_id(text: str, context: Context) -> str:
+    """The id of the List that `id`, `List/id` or its url names. Errors: Invalid, Unsupported."""
     if text.startswith("$"):
         raise errors.Unsupported(f"_list={text} is not served: name a List by its id.")
     return reference.identity(text, "List", context)

@@ -230,7 +230,7 @@ class Reading:
 
     # versions
 
-    async def history(self, query: Query, limit: int, at: int, *, id, since, until, moment, after) -> list[Entry]:
+    async def history(self, query: Query, limit: int, at: int, *, id, since, until, moment, after, own) -> list[Entry]:
         """Versions newest first, see app.store.base.Store.history."""
         query = await self._prepared(query)
         parts: list[dict] = [{"born": {"$lte": at}}]
@@ -242,7 +242,8 @@ class Reading:
             parts.append({"updated": {op: v for op, v in (("$gte", since), ("$lte", until)) if v is not None}})
         if moment is not None:
             parts += [{"updated": {"$lte": moment[1]}}, {"$or": [{"ended": None}, {"ended": {"$gt": moment[0]}}]}]
-        hint = "version" if id is not None and query.types else "type" if query.types else "_id_"
+        parts.append(await Filters(self, self.spilled).of(own))
+        hint = None if own != ALL else "version" if id is not None and query.types else "type" if query.types else "_id_"
         found: list[Entry] = []
         while len(found) < limit:
             size = limit if query.where == ALL else clauses.BATCH

@@ -11,7 +11,7 @@ from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
 from app import errors
-from app.search.query import Clause, Query
+from app.search.query import ALL, Clause, Query
 from app.store.base import ALIVE, INDEX, SCHEMA, Access, Entry, Fact, Found, Made, Seen, Walked
 from app.store.mongo import clauses, collections, events
 from app.store.mongo.commit import Commits
@@ -163,8 +163,8 @@ class MongoStore:
 
     @told
     async def history(self, query: Query, *, at: int, now: int, limit: int, id: str | None = None, since: int | None = None,
-                      until: int | None = None, moment: tuple[int, int] | None = None, after: int | None = None) -> list[Entry]:
-        return await Reading(self.db, at=at, now=now).history(query, limit, at, id=id, since=since, until=until, moment=moment, after=after)
+                      until: int | None = None, moment: tuple[int, int] | None = None, after: int | None = None, own: Clause = ALL) -> list[Entry]:
+        return await Reading(self.db, at=at, now=now).history(query, limit, at, id=id, since=since, until=until, moment=moment, after=after, own=own)
 
     @told
     async def walk(self, type: str = "", *, after: int, until: int, limit: int) -> list[Walked]:

@@ -1,7 +1,7 @@
 """What is read of the embedded store: versions, searches, histories, each a function of a connection."""
 from __future__ import annotations
 
-from app.search.query import Clause, Query
+from app.search.query import ALL, Clause, Query
 from app.store.base import ALIVE, Entry, Found, Walked
 from app.store.sqlite import plan
 from app.store.sqlite.clauses import TRUE, Compiler, Sql, join
@@ -55,7 +55,7 @@ def meets(con, names, entry: Entry, clause: Clause, at: int, now: int) -> bool:
     return con.execute(f"select 1 from entry e where e.number=? and {holds.text}", (entry.number, *holds.args)).fetchone() is not None
 
 
-def history(con, names, query, at, now, limit, id, since, until, moment, after) -> list[Entry]:
+def history(con, names, query, at, now, limit, id, since, until, moment, after, own) -> list[Entry]:
     compiler = Compiler(names.number, at, now)
     parts = [compiler.types("e", query.types), Sql("e.born<=?", (at,))]
     for text, value in (("e.id=?", id), ("e.updated>=?", since), ("e.updated<=?", until), ("e.number<?", after)):
@@ -64,9 +64,11 @@ def history(con, names, query, at, now, limit, id, since, until, moment, after) 
     if moment is not None:
         parts.append(Sql("e.updated<=? and not exists(select 1 from entry n where n.type=e.type and n.id=e.id and n.version=e.version+1 and n.updated<=?)", (moment[1], moment[0])))
     current = compiler.clause(query.where, "c")
-    parts += [compiler.clause(query.where, "e"), Sql(f"exists(select 1 from entry c where c.type=e.type and c.id=e.id and c.died={ALIVE} and {current.text})", current.args)]
+    parts += [compiler.clause(own, "e"), compiler.clause(query.where, "e"), Sql(f"exists(select 1 from entry c where c.type=e.type and c.id=e.id and c.died={ALIVE} and {current.text})", current.args)]
     where = join(" and ", parts, TRUE)
-    if id is not None:
+    if own != ALL:
+        index = ""  # it may name few
+    elif id is not None:
         index = " indexed by entry_version"
     else:
         index = " indexed by entry_type" if len(query.types) == 1 else " not indexed"

@@ -9,7 +9,7 @@ import tempfile
 from concurrent.futures import ThreadPoolExecutor
 
 from app import errors
-from app.search.query import Query
+from app.search.query import ALL, Clause, Query
 from app.store.base import ALIVE, INDEX, SCHEMA, Access, Entry, Fact, Found, Made, Seen, Walked
 from app.store.sqlite import events, plan, read
 from app.store.sqlite.clauses import Compiler
@@ -112,8 +112,8 @@ class SqliteStore:
         return await self.run(lambda con, names: read.meets(con, names, entry, clause, read.newest(con, names), now))
 
     async def history(self, query: Query, *, at: int, now: int, limit: int, id: str | None = None, since: int | None = None,
-                      until: int | None = None, moment: tuple[int, int] | None = None, after: int | None = None) -> list[Entry]:
-        return await self.run(read.history, query, at, now, limit, id, since, until, moment, after)
+                      until: int | None = None, moment: tuple[int, int] | None = None, after: int | None = None, own: Clause = ALL) -> list[Entry]:
+        return await self.run(read.history, query, at, now, limit, id, since, until, moment, after, own)
 
     async def walk(self, type: str = "", *, after: int, until: int, limit: int) -> list[Walked]:
         return await self.run(read.walk, type, after, until, limit)
