@@ -60,8 +60,8 @@ def _same(number: Decimal) -> Decimal:
 def sought(text: str, into=_same) -> tuple[str, float, float]:
     """(prefix, low, high): `eq` and `ne` heed the range that digits imply, `ap` at least a tenth, the others the exact number.
 
-    The upper end of what digits imply does not belong to it, so `high` is the greatest float below, but never below the number itself. into: from the numbers searched for, exact,
-    to those of rows. Errors: Invalid.
+    The upper end of what digits imply does not belong to it, so `high` is the greatest float below, but never below the number itself.
+    into: from the numbers searched for, exact, to those of rows. Errors: Invalid.
     """
     prefix, rest = prefixed(text)
     number = read(rest)

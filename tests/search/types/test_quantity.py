@@ -127,7 +127,7 @@ def test_sampled_data_is_found_by_its_bounds(data, text, expected):
     assert found("quantity", f"{number}|{UCUM}|{unit}", (sampled, "SampledData")) is expected
 
 
-@given(st.decimals(allow_nan=False, allow_infinity=False, min_value=-10 ** 6, max_value=10 ** 6, places=3), st.sampled_from([("mg", "g"), ("[lb_av]", "kg"), ("Cel", "[degF]"), ("mm[Hg]", "kPa"), ("umol/min", "U"), ("dB", "B"), ("[pH]", "[pH]")]))
+@given(st.decimals(allow_nan=False, allow_infinity=False, min_value=-1000, max_value=1000, places=3), st.sampled_from([("mg", "g"), ("[lb_av]", "kg"), ("Cel", "[degF]"), ("mm[Hg]", "kPa"), ("umol/min", "U"), ("dB", "B"), ("[pH]", "[pH]")]))
 def test_a_quantity_is_found_by_its_own_number_and_by_the_converted_one(value, units):
     stored, text = ucum(str(value), units[0]), f"{value}|{UCUM}|{units[0]}"
     assert found("quantity", text, stored) and found("quantity", f"ge{text}", stored) and found("quantity", f"le{text}", stored) and found("quantity", f"ap{text}", stored)
