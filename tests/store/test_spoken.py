@@ -147,3 +147,48 @@ async def test_any_part_of_a_string(store):
         "Patient?name:contains=ang": "full", "Patient?name:contains=ａｎｇ": "full", "Patient?name:contains=mit,小": "zhang smith", "Patient?address:contains=海": "berg", "Patient?address:contains=smith路1": "berg",
         "Patient?name:contains=路": "", "Patient?address-city:contains=smith": "", "Patient?name:contains=rga": "",
     })
+
+
+async def test_texts_of_tokens(store):
+    """CodeableConcept.text, Coding.display and Identifier.type.text, without regard to accent, case and width. https://hl7.org/fhir/R4/search.html#token"""
+    def observation(id, **code):
+        return {"resourceType": "Observation", "id": id, "status": "final", "code": code, "meta": {"tag": [{"system": "urn:t", "code": "t", "display": "Zählung"}]} if id == "display" else {}}
+    spoken = await Spoken(store).write(
+        observation("text", text="Hémoglobine glyquée"), observation("display", coding=[{"code": "1", "display": "ＨｂＡ１ｃ 检测"}, {"code": "2", "display": "Headache"}], text="糖化血红蛋白"), observation("none", coding=[{"code": "Headache"}]),
+        {"resourceType": "Patient", "id": "card", "identifier": [{"type": {"text": "社会保障卡 Ｎｏ"}, "value": "1"}]}, {"resourceType": "Patient", "id": "number", "identifier": [{"type": {"coding": [{"display": "社会"}]}, "value": "社会"}]},
+        {"resourceType": "Encounter", "id": "coding", "status": "finished", "class": {"code": "AMB", "display": "Ambulante Überwachung"}})
+    await spoken.find({
+        "Observation?code:text=hemoglobine": "text", "Observation?code:text=HÉMO": "text", "Observation?code:text=hba1c": "display", "Observation?code:text=ＨＢＡ": "display", "Observation?code:text=headache": "display",
+        "Observation?code:text=糖化": "display", "Observation?code:text=糖": "display", "Observation?code:text=检测": "", "Observation?code:text=血红": "", "Observation?code:text=glyquee": "", "Observation?code:text=糖化,hemo": "text display",
+        "Observation?_tag:text=zahl": "display", "Patient?identifier:text=社会": "card", "Patient?identifier:text=社会保障卡 no": "card", "Patient?identifier:text=1": "", "Encounter?class:text=AMBULANTE UBER": "coding", "Encounter?class:text=amb": "coding",
+    })
+
+
+async def test_strings_heed_neither_accent_nor_case_nor_width(store):
+    def patient(id, family, **more):
+        return {"resourceType": "Patient", "id": id, "name": [{"family": family}], **more}
+    spoken = await Spoken(store).write(patient("jose", "Muñóz"), patient("wide", "Ｗａｎｇ"), patient("half", "ﾜﾝ"), patient("chinese", "诸葛", address=[{"line": ["北京路１２号"]}]))
+    await spoken.find({
+        "Patient?family=munoz": "jose", "Patient?family=MUÑ": "jose", "Patient?family=wang": "wide", "Patient?family=ｗａ": "wide", "Patient?family=ワン": "half", "Patient?family=诸": "chinese",
+        "Patient?address=北京路12": "chinese", "Patient?address=北京路１２号": "chinese", "Patient?family:exact=munoz": "", "Patient?family:exact=Muñóz": "jose", "Patient?family:exact=wang": "", "Patient?family:exact=Ｗａｎｇ": "wide",
+    })
+
+
+async def test_parameters_of_every_resource(store):
+    """https://hl7.org/fhir/R4/search.html#all"""
+    profile, source = "http://hl7.org/fhir/StructureDefinition/", "http://hospital.example/emr"
+    secret = {"system": "http://terminology.hl7.org/CodeSystem/v3-Confidentiality", "code": "R"}
+    spoken = await Spoken(store).write(
+        {"resourceType": "Patient", "id": "a", "meta": {"profile": [profile + "vitalsigns|4.0.1"], "tag": [{"system": "urn:t", "code": "x"}], "security": [secret], "source": source + "/ward/3#m1"}},
+        {"resourceType": "Patient", "id": "b", "meta": {"profile": [profile + "bodyheight"], "tag": [{"system": "urn:t", "code": "y"}], "source": source}},
+        {"resourceType": "Patient", "id": "c", "contained": [{"resourceType": "Organization", "id": "o", "meta": {"security": [secret], "tag": [{"system": "urn:t", "code": "x"}]}}]},
+        {"resourceType": "Device", "id": "a", "meta": {"tag": [{"system": "urn:t", "code": "x"}]}})
+    await spoken.find({
+        f"Patient?_profile={profile}vitalsigns": "a", f"Patient?_profile={profile}vitalsigns|4.0.1": "a", f"Patient?_profile={profile}vitalsigns|4.0.0": "", f"Patient?_profile:below={profile}": "a b",
+        f"Patient?_profile:below={profile}body": "b", "Patient?_profile:missing=true": "c", f"Patient?_source={source}": "b", f"Patient?_source={source}/ward/3#m1": "a", f"Patient?_source:below={source}": "a b", f"Patient?_source:below={source}/ward": "a",
+        f"Patient?_source:above={source}/ward/3": "b", "Patient?_source:missing=true": "c", "Patient?_tag=urn:t|x": "a", "Patient?_tag=x,y": "a b", "Patient?_tag:not=urn:t|x": "b c", "Patient?_tag:not=x,y": "c", "Patient?_tag:missing=true": "c",
+        "Patient?_tag=urn:t|": "a b", "Patient?_tag=|x": "", "Patient?_security=http://terminology.hl7.org/CodeSystem/v3-Confidentiality|R": "a", "Patient?_security:not=R": "b c", "Patient?_security=R": "a",
+        "Patient?_id=a": "a", "Patient?_id=a,c,z": "a c", "Patient?_id:not=a": "b c", "Patient?_lastUpdated=2023-11-14T22:13:20Z": "a b c", "Patient?_lastUpdated=gt2023-11-14T22:13:20Z": "", "Patient?_lastUpdated=ge2023-11-14T22:13:20Z": "a b c",
+        "Patient?_lastUpdated=lt2023-11-15T06:13:21": "a b c", "Patient?_lastUpdated=sa2023-11-14": "a b c", "Patient?_lastUpdated=eb2023-11-16": "a b c", "Patient?_lastUpdated=ne2023": "", "Patient?_lastUpdated=2022,2023-11": "a b c",
+        "?_type=Patient,Device&_tag=x": "a a", "?_type=Device&_tag=x": "a", "?_tag=urn:t|x": "a a", "?_type=Patient&_type=Device&_id=a": "a a", "?_type=Patient,Device&_tag:not=x": "b c", f"?_source:below={source}": "a b",
+    })
