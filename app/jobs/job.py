@@ -38,13 +38,17 @@ class Job:
 
     async def take(self) -> None:
         """It is this process's from now on."""
-        await self._write("in-progress")
+        await self.beat()
 
     async def tell(self, done: int, total: int | None) -> None:
         """How far it is, in the Task every few seconds: as long as it says so, nobody else takes the job."""
         self.progress(done, total)
         if time.monotonic() - self.at >= TOLD:
-            await self._write("in-progress", f"{done} of {total}" if total is not None else f"{done}")
+            await self.beat(f"{done} of {total}" if total is not None else f"{done}")
+
+    async def beat(self, text: str = "") -> None:
+        """A sign of life, and the ledger, in the Task now."""
+        await self._write("in-progress", text)
 
     async def leave(self) -> None:
         """Somebody else may go on at once."""

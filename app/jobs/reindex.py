@@ -23,7 +23,9 @@ async def run(world: World, job: Job) -> None:
     if not ledger:
         defined = own.waiting(await store.recipe(), types)
         until = await store.quiet()
-        ledger.update(step=0, after=0, until=until, done=0, total=await _total(world, job, types), defined=defined)
+        ledger.update(step=0, after=0, until=until, done=0, total=None, defined=defined)
+        await job.beat()
+        ledger["total"] = await _total(world, job, types)
     for type in (types or [""])[ledger["step"]:]:
         while chunk := await store.walk(type, after=ledger["after"], until=ledger["until"], limit=CHUNK):
             await _remake(world, job, chunk)

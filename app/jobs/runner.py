@@ -18,8 +18,8 @@ from app.world import moment
 
 KINDS = {"reindex": reindex.run}
 """Code of a job -> what does it."""
-LEASE = 20_000_000
-"""Microseconds without a word after which a job's process is taken for dead."""
+LEASE = 30_000_000
+"""Microseconds without a word after which a job's process is taken for dead: more than its longest step takes."""
 PERIOD = 1.0
 """Seconds between two looks for jobs that wait."""
 log = logging.getLogger("yilian")
@@ -76,5 +76,5 @@ async def serve(world: World) -> None:
         try:
             for entry in await waiting(world):
                 await do(world, entry)
-        except errors.Failure as failure:
-            log.warning("jobs: %s", failure)
+        except Exception as error:
+            log.warning("jobs: %s", error)

@@ -187,8 +187,8 @@ def _fits(made: Noted):
     except BadExpression as error:
         yield "expression", f"This is no FHIRPath: {error}."
         return
-    except Unfit as error:
-        yield "expression", f"The parts of a composite are plain paths, without {error}."
+    except Unfit:
+        yield "expression", "A composite and its parts are plain paths: elements, as, where with one equality, the first of a list."
         return
     # what derives from an abstract base need not have the element
     if missing and (set(missing) & set(made.base) or len(missing) == len(bases(made.base))):

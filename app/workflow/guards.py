@@ -8,6 +8,7 @@ from __future__ import annotations
 from app.caller import Caller
 from app.workflow import job
 
+
 def task(before: dict | None, after: dict | None, caller: Caller, now: int) -> str | None:
     """A job's Task is the server's own record of it: only the server's callers write it, whatever a client is named. Others may cancel some."""
     if caller.system or job.kind(before) is None and job.kind(after) is None or job.cancels(before, after):

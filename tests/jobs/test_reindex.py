@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 
 import pytest
 
@@ -254,3 +255,17 @@ async def test_a_process_that_serves_does_what_waits(world, monkeypatch):
     serving.cancel()
     assert (await task(world, entry))["status"] == "completed"
     assert await world.store.count(Query(("Task",)), at=await world.store.newest(), now=0) == 1
+
+
+async def test_jobs_are_looked_for_again_after_a_failure(world, monkeypatch):
+    monkeypatch.setattr(runner, "PERIOD", 0.01)
+    looked, failures = asyncio.Queue(), itertools.cycle((errors.Unavailable("away"), ValueError("odd")))
+
+    async def waiting(_):
+        await looked.put(1)
+        raise next(failures)
+    monkeypatch.setattr(runner, "waiting", waiting)
+    serving = asyncio.create_task(runner.serve(world))
+    for _ in range(3):
+        await asyncio.wait_for(looked.get(), 5)
+    serving.cancel()
