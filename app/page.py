@@ -10,7 +10,7 @@ from app.fhir import json
 from app.search import include, parse
 from app.search.context import Context
 from app.search.param import Own
-from app.search.query import ALL, Clause, Compare, Key, Not, Query, Stamp, both
+from app.search.query import ALL, NONE, And, Clause, Compare, Has, Key, Link, Not, Or, Query, Stamp, Test, both
 from app.sharing import policy
 from app.store.base import Entry, Found
 from app.world import World, moment
@@ -23,6 +23,8 @@ LOOKUPS = 20_000
 """Look-ups (a parameter for an entry) that the includes of a page may come to; for more, too, fewer matches are on it."""
 ROUNDS = 10
 """Rounds of `:iterate`."""
+LED = 1000
+"""Resources to which a chain from access records may lead."""
 
 
 @dataclass(slots=True)
@@ -112,11 +114,24 @@ class Ask:
         """The time up to which all pages show the log: their own records come after it, so that an end is reached. Clocks of other machines may be ahead."""
         return max([self.now, *(s.access.at for s in await self.store.events(where, limit=1))])
 
+    async def _led(self, clause: Clause) -> Clause:
+        """The clause with each chain as the references to what it leads to, of what the caller sees: access records are joined to nothing. Errors: TooCostly."""
+        if isinstance(clause, (And, Or)):
+            return type(clause)(tuple([await self._led(part) for part in clause.parts]))
+        if isinstance(clause, Not):
+            return Not(await self._led(clause.part))
+        if not isinstance(clause, Link):
+            return clause
+        found = await self.store.search(policy.restrict(Query(clause.types, clause.clause), self.scope), at=self.at, now=self.now, limit=LED + 1)
+        if len(found) > LED:
+            raise errors.TooCostly(f"{clause.param}: the chain leads to more than {LED} resources; narrow it.")
+        return Has((Test(clause.param, (Compare("code", "in", tuple(f.entry.ref for f in found)),)),)) if found else NONE
+
     async def log(self) -> Page:
         """A search of AuditEvents: access records as they render, and those that other systems sent, newest first."""
         await self.world.indexer.catch_up()
         ascending = _log_order(self.search)
-        where = both(answers.translate(self.search.query.where), policy.log_scope(self.caller))
+        where = both(answers.translate(await self._led(self.search.query.where)), policy.log_scope(self.caller))
         own, theirs, until = self.after or (None, None, await self._until(where))
         where = both(where, Stamp((Compare("at", "le", until),)))
         sort = self.query._replace(sort=(Key(f"{LOG}.date", "low", not ascending),))

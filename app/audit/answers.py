@@ -199,7 +199,7 @@ JOINED = {"agent:identifier": _user}
 def translate(clause: Clause) -> Clause:
     """The clause on index rows of AuditEvent as one on columns of Access and Event (journal, sequence and ordinal too).
 
-    Errors: Unsupported, by name, for chains and whatever else no column answers.
+    Errors: Unsupported, by name, for whatever no column answers; chains are led to their ends before (app.page).
     """
     if isinstance(clause, And):
         return both(*map(translate, clause.parts))
@@ -211,7 +211,7 @@ def translate(clause: Clause) -> Clause:
         return _test(clause.tests[0])
     if isinstance(clause, Stamp):
         return both(*map(_stamp, clause.compares))
-    raise errors.Unsupported(f"{_name(clause)}: access records are not searched by chains, _has or lists; search by the id, or with :identifier.")
+    raise errors.Unsupported(f"{_name(clause)}: access records are not searched by _has or lists; search by the id, with :identifier, or by a chain.")
 
 
 def _name(clause: Clause) -> str:
