@@ -27,8 +27,8 @@ class Structures(Library):
         super().__init__((), known())
         self._looked: set[str] = set()
 
-    def structure(self, url: str) -> dict | None:
-        bare = url.partition("|")[0]
+    def structure(self, url: str | None) -> dict | None:
+        bare = (url or "").partition("|")[0]
         if ":" in bare and not bare.startswith(BASE) and bare not in self._looked and len(self._looked) < MOST and self.below.structure(bare) is None:
             raise _Wanted(bare)
         return super().structure(url)

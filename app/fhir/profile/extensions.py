@@ -79,9 +79,9 @@ def _defined(node: Node, parent: Node, profile, time: int, run) -> None:
         run.tell(node, "structure", f"It may be there {profile.root.high} times, not {time}")
     contexts = profile.structure.get("context", ())
     if contexts and not any(_may(parent, each, run) for each in contexts):
-        run.tell(node, "extension", f"It may not stand at {_elements(parent)[0]}; it may at {', '.join(each['expression'] for each in contexts)}")
+        run.tell(node, "extension", f"It may not stand at {_elements(parent)[0]}; it may at {', '.join(each.get('expression', '') for each in contexts)}")
     for rule in profile.structure.get("contextInvariant", ()):
-        if run.breaks(rule, parent, "Where it may stand", extension=node):
+        if rule and run.breaks(rule, parent, "Where it may stand", extension=node):
             run.tell(node, "extension", f"It may stand only where {rule}")
     run.judge(node, profile)
 

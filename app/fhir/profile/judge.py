@@ -113,9 +113,9 @@ class Run:
 def _plan(part: Part) -> tuple[tuple, tuple]:
     """(checks, [(name, Part)] of those children of which something is asked) of a part, compiled once."""
     if part.plan is None:
-        part.plan = (True,)  # an element within itself: something may be asked of it
-        asked = tuple((name, child) for name, child in part.children.items() if child.low or child.high is not None or child.slices or any(_plan(child)))
-        part.plan = checks(part), asked
+        whole = checks(part), tuple(part.children.items())
+        part.plan = whole  # of an element within itself, something may be asked
+        part.plan = whole[0], tuple((name, child) for name, child in whole[1] if child.low or child.high is not None or child.slices or any(_plan(child)))
     return part.plan
 
 

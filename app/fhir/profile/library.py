@@ -46,16 +46,16 @@ class Library:
 
     def add(self, url: str, structure: dict) -> None:
         """One more, if it is a profile."""
-        if structure.get("derivation") == "constraint" and structure.get("kind") != "logical":
+        if structure.get("derivation") == "constraint" and structure.get("kind") != "logical" and {"url", "type"} <= structure.keys():
             self._own[url] = structure
 
-    def structure(self, url: str) -> dict | None:
+    def structure(self, url: str | None) -> dict | None:
         """The definition that a canonical url (`url|version` too) means, None for an unknown one and for R4's own types."""
-        bare, _, version = url.partition("|")
+        bare, _, version = (url or "").partition("|")
         found = (self.below.structure(bare) if self.below else None) or self._own.get(bare)
         return found if found is not None and version in ("", found.get("version")) else None
 
-    def profile(self, url: str) -> Profile | None:
+    def profile(self, url: str | None) -> Profile | None:
         found = self.structure(url)
         if found is None:
             return None
@@ -66,9 +66,9 @@ class Library:
             self._made[bare] = Profile(found, self)
         return self._made[bare]
 
-    def type(self, url: str) -> str | None:
+    def type(self, url: str | None) -> str | None:
         """The type of what a canonical url is a profile of, R4's own types included."""
-        name = url.partition("|")[0].removeprefix(BASE)
+        name = (url or "").partition("|")[0].removeprefix(BASE)
         if definitions.kind(name):
             return name
         found = self.structure(url)

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from app.fhir.bindings import Bound, bound
+from app.fhir.bindings import SAYING, Bound, bound
 from app.fhir.path import Node
 from app.fhir.path.fhir import reference_text, referred_type
 from app.fhir.path.node import is_a
@@ -20,7 +20,7 @@ Check = Callable[[Node, "object"], None]
 def checks(part: Part) -> tuple[Check, ...]:
     """What is asked of each element that a part is about; its types are those of the most special definition that names them."""
     types = part.types()
-    narrow = part.name and any(part.given != type["code"] or type.keys() & {"profile", "targetProfile", "aggregation"} for type in types)
+    narrow = part.name and any(part.given != type.get("code") or type.keys() & {"profile", "targetProfile", "aggregation"} for type in types)
     return (*([_types(types)] if narrow and "." not in part.given else []), *(check for said in part.said for key, value in said.items() for check in _checks(key, value)))
 
 
@@ -33,7 +33,7 @@ def _checks(key: str, value) -> Iterator[Check]:
         yield _limit(key, value)
     elif key == "maxLength":
         yield _length(value)
-    elif key == "binding" and value["strength"] in ("required", "extensible") and (values := bound(value.get("valueSet", "").partition("|")[0])):
+    elif key == "binding" and value.get("strength") in ("required", "extensible") and (values := bound(value.get("valueSet", "").partition("|")[0])):
         yield _bound(values, value["strength"] == "required")
     elif key == "constraint":
         yield from (_rule(rule) for rule in value if rule.get("expression"))
@@ -69,7 +69,7 @@ def _length(most: int) -> Check:
 
 def _bound(values: Bound, required: bool) -> Check:
     def check(node, run):
-        if node.value is not None and not meets(node, values):
+        if node.value is not None and not (isinstance(node.value, dict) and node.value.keys().isdisjoint(SAYING)) and not meets(node, values):
             code = node.value if isinstance(node.value, str) else next((code for _, code in _codings(node)), None)
             run.tell(node, "code-invalid", values.refusal(code).rstrip(".") if code else f"{node.name} has no code of {values.url}", "error" if required else "warning")
     return check
@@ -90,18 +90,20 @@ def _codings(node: Node) -> list[tuple[str, str]]:
 
 
 def _rule(rule: dict) -> Check:
+    key = rule.get("key", "A rule without a key")
+
     def check(node, run):
-        if run.breaks(rule["expression"], node, rule["key"]):
-            run.tell(node, "invariant", f"{rule['key']}: {rule['human']}", rule.get("severity", "error"))
+        if run.breaks(rule["expression"], node, key):
+            run.tell(node, "invariant", f"{key}: {rule.get('human', rule['expression'])}", rule.get("severity", "error"))
     return check
 
 
 def _types(types: list[dict]) -> Check:
     """One of the types, with one of its profiles."""
     def check(node, run):
-        able = [type for type in types if _is(node, type["code"])]
+        able = [type for type in types if _is(node, type.get("code", ""))]
         if not able:
-            run.tell(node, "structure", f"{node.name} must be {' or '.join(type['code'] for type in types)}, not {node.type}")
+            run.tell(node, "structure", f"{node.name} must be {' or '.join(type.get('code', '') for type in types)}, not {node.type}")
         elif node.type == "Reference":
             _target([url for type in able for url in type.get("targetProfile", ())], {how for type in able for how in type.get("aggregation", ())}, node, run)
         elif node.name not in EXTENSIONS and all(type.get("profile") for type in able):

@@ -30,7 +30,7 @@ def _pick(slice: Part, discriminators: list[dict], library) -> Pick:
     """All discriminators say so; without any, and by one that is no path, nothing can be told."""
     try:
         made = [_one(slice, each["type"], each["path"].replace("[x]", ""), library) for each in discriminators]
-    except BadExpression:
+    except (BadExpression, KeyError):
         made = []
 
     def pick(node, run):
@@ -93,7 +93,7 @@ def _below(part: Part, path: list[tuple[str, str]], library) -> Iterator[tuple[P
     elif kind == "ofType":
         yield part, rest
     urls = [url for type in part.types() for url in type.get("targetProfile" if kind == "resolve" else "profile", ())]
-    if len(urls) == 1 and (profile := library.profile(urls[0])) is not None:
+    if part.name and len(urls) == 1 and (profile := library.profile(urls[0])) is not None:
         yield profile.root, rest if kind == "resolve" else path
 
 
@@ -127,7 +127,7 @@ def _typed(slice: Part, path, library) -> Pick:
     if resolved:
         types = {type for part in there for each in part.types() for url in each.get("targetProfile", ()) if (type := library.type(url))}
     else:
-        types = {each["code"] for part in there for each in part.types()} or {part.type for part in there if part.type}
+        types = {each.get("code", "") for part in there for each in part.types()} or {part.type for part in there if part.type}
 
     def pick(nodes, run):
         return any(is_a(node.type, type) for node in nodes for type in types) if types else None

@@ -11,7 +11,7 @@ from app.fhir.path.node import fields, properties
 
 BASE = "http://hl7.org/fhir/StructureDefinition/"
 DEEPEST = 60
-"""Steps of an id; no resource is nested deeper."""
+"""Steps of an id that are minded; no resource is nested deeper."""
 DEFAULT = "@default"
 """The slice of what is in no other."""
 EXTENSIONS = ("extension", "modifierExtension")
@@ -68,7 +68,7 @@ class Part:
         if said.get("max", "*").isdecimal():
             self.high = min(int(said["max"]), self.high if self.high is not None else int(said["max"]))
         self.slicing |= said.get("slicing", {})
-        codes = [type["code"] for type in said.get("type", ())]
+        codes = [type.get("code", "") for type in said.get("type", ())]
         if len(codes) == 1 and self.type in ("", "Resource", "DomainResource") and definitions.kind(codes[0]):
             self.type = codes[0]
 
@@ -78,9 +78,9 @@ def build(line: list[dict]) -> Part:
     root = Part("", line[0]["type"], line[0]["type"])
     for each in reversed(line):
         for said in _elements(each):
-            part, steps = root, said["id"].split(".")[1:]
-            if len(steps) <= DEEPEST:
-                for step in steps:
+            part, id = root, said.get("id", "")
+            if id.count(".") + id.count("/") <= DEEPEST:
+                for step in id.split(".")[1:]:
                     part = part.find(step)
                 part.say(said)
     for part in list(_all(root)):
@@ -110,7 +110,7 @@ def lineage(structure: dict, known: Callable[[str], dict | None]) -> tuple[list[
     while "differential" in line[-1]:
         base = line[-1].get("baseDefinition", "")
         found = known(base)
-        if found is None or found in line:
+        if found is None or any(found is each for each in line):
             if definitions.kind(base.removeprefix(BASE)):
                 return line, ""
             if "snapshot" not in line[-1]:

@@ -170,6 +170,23 @@ def test_slices_that_nothing_tells_apart_are_said_to_be_so():
         assert judged(patient("phone"), one) == [] and judged(patient("phone"), one, severities=("information",)) == [("incomplete", "Patient.telecom[0]")]
 
 
+class TestDefinitionsOfOthers:
+    """A StructureDefinition that passes for structure may be nonsense; it is passed over, or told, and no failure."""
+
+    absent = {"extension": [{"url": BASE + "data-absent-reason", "valueCode": "unknown"}]}
+
+    @pytest.mark.parametrize("elements", [
+        [{"id": "Patient", "type": [{"code": "Patient", "profile": [HERE + "p"]}]}, sliced("Patient.link", ("value", "type")), {"id": "Patient.link:a", "min": 1, "type": [{"code": "BackboneElement", "profile": [HERE + "p"]}]}],
+        [{"id": "Patient.name:" + "/".join("abc" * 1000), "min": 1}], [{"id": "Patient" + ".name" * 5000, "min": 1}], [{"path": "Patient.name", "id": "Patient..", "max": "x"}],
+        [{"id": "Patient.link", "slicing": {"discriminator": [{"_type": absent, "_path": absent}], "_rules": absent}}, {"id": "Patient.link:a"}],
+        [{"id": "Patient.link.type", "binding": {"_strength": absent, "valueSet": "urn:x"}, "type": [{"_code": absent}], "constraint": [{"_key": absent, "_human": absent, "expression": "false"}]}],
+        [{"id": "Patient.link.other", "type": [{"code": "Reference", "targetProfile": [None], "_targetProfile": [absent]}]}, {"id": "Patient.link", "type": [{"code": "Patient", "profile": [None]}]}],
+        [sliced("Patient.link", ("profile", "other.resolve()")), {"id": "Patient.link:a", "min": 1}, {"id": "Patient.link:a.other", "type": [{"code": "Reference", "targetProfile": [None, HERE + "p"]}]}],
+    ])
+    def test_it_ends(self, elements):
+        judged({"resourceType": "Patient", "link": [{"type": "seealso", "other": {"reference": "#"}}]}, defined("p", "Patient", *elements))
+
+
 @pytest.mark.parametrize("path, found", [
     ("$this", []), ("code.coding", [("element", "code"), ("element", "coding")]), ("$this.resolve()", [("resolve", "")]), ("value[x]", [("element", "value")]),
     ("extension('urn:a.b').value", [("extension", "urn:a.b"), ("element", "value")]), ("value.ofType(Quantity)", [("element", "value"), ("ofType", "Quantity")])])
