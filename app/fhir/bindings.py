@@ -8,7 +8,7 @@ from app.errors import Issue
 from app.fhir.codesystem import near
 from app.fhir.definitions import Element
 from app.fhir.grammars import GRAMMARS
-from app.fhir.terminology import PACKAGE, code_system
+from app.fhir.terminology import PACKAGE, code_system, value_set
 from app.fhir.valueset import Codes
 
 FORMATS = {"CapabilityStatement.format": frozenset({"xml", "json", "ttl"}), "Signature.targetFormat": frozenset({"xml", "json", "ttl"})}
@@ -52,9 +52,13 @@ class Bound:
         return f"{code!r} is no code of {self.url}{near(code, self._systems)}."
 
 
-@lru_cache(None)
-def bound(value_set: str) -> Bound | None:
+def bound(canonical: str) -> Bound | None:
     """None for a value set that the package cannot decide."""
+    return _bound(canonical) if value_set(canonical) else None
+
+
+@lru_cache(None)
+def _bound(value_set: str) -> Bound | None:
     try:
         return Bound(value_set, PACKAGE.expand(value_set))
     except errors.Invalid:
@@ -65,8 +69,8 @@ def required(element: Element | None) -> Bound | None:
     """The value set outside which an element may say nothing: it is required, or the most that it may be extended to."""
     if element is None or element.binding is None:
         return None
-    strength, value_set, *most = element.binding
-    return bound(value_set) if strength == "required" else bound(most[0]) if most else None
+    strength, values, *most = element.binding
+    return bound(values) if strength == "required" else bound(most[0]) if most else None
 
 
 def code(element: Element):

@@ -69,7 +69,8 @@ class System:
 
 def near(code: str, codes) -> str:
     """The end of a message: which of the codes look like this one."""
-    found = get_close_matches(code[:100], codes, 3) if len(codes) < 5000 else ()
+    alike = [other for other in codes if other[:1].casefold() == code[:1].casefold()]
+    found = get_close_matches(code[:100], alike, 3) if len(alike) < 500 else ()
     return f"; near it are {', '.join(found)}" if found else ""
 
 

@@ -24,26 +24,28 @@ def _lines() -> dict[tuple[str, str], bytes]:
     return {(type, url): lines[at] for at, (type, url) in enumerate(orjson.loads(lines[-1]))}
 
 
-@lru_cache(None)
-def _read(type: str, url: str):
-    line = _lines().get((type, url))
-    if line is None:
-        return None
-    return orjson.loads(line) if type == "ValueSet" else System(orjson.loads(line))
-
-
 def value_set(canonical: str) -> dict | None:
     """A ValueSet by its canonical url; None if the package has it not, or in another version."""
     url, _, version = canonical.partition("|")
-    found = _read("ValueSet", url)
+    found = _value_set(url) if ("ValueSet", url) in _lines() else None
     return found if found and version in ("", found.get("version", "")) else None
 
 
 def code_system(canonical: str) -> System | None:
     """A code system by its canonical url, if the package holds all of its content."""
     url, _, version = canonical.partition("|")
-    found = _read("CodeSystem", url)
+    found = _code_system(url) if ("CodeSystem", url) in _lines() else None
     return found if found and version in ("", found.version) else None
+
+
+@lru_cache(None)
+def _value_set(url: str) -> dict:
+    return orjson.loads(_lines()["ValueSet", url])
+
+
+@lru_cache(None)
+def _code_system(url: str) -> System:
+    return System(orjson.loads(_lines()["CodeSystem", url]))
 
 
 PACKAGE = Terms(value_set, code_system, math.inf)
