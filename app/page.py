@@ -7,10 +7,10 @@ from app import errors
 from app.audit import answers, events
 from app.caller import Caller
 from app.fhir import json
-from app.search import include, parse
+from app.search import include, parse, phrases
 from app.search.context import Context
 from app.search.param import Own
-from app.search.query import ALL, NONE, And, Clause, Compare, Has, Key, Link, Not, Or, Query, Stamp, Test, both
+from app.search.query import ALL, NONE, And, Clause, Compare, Has, Key, Link, Not, Or, Query, Stamp, Test, both, conjuncts, narrowed
 from app.sharing import policy
 from app.store.base import Entry, Found
 from app.world import World, moment
@@ -29,13 +29,15 @@ LED = 1000
 
 @dataclass(slots=True)
 class Page:
-    """One page: matches in order, what was included, the total where it is known, and the cursor of the next page."""
+    """One page: matches in order, what was included, the total where it is known, the cursor of the next page, and the plan in words where
+    that is asked for."""
 
     entries: list[Entry]
     included: list[Entry] = field(default_factory=list)
     total: int | None = None
     next: str | None = None
     search: parse.Search | None = None
+    plan: list[str] = field(default_factory=list)
 
 
 class Ask:
@@ -109,6 +111,27 @@ class Ask:
             if entry is None or not (self.scope == ALL or await self.store.meets(entry, self.scope, now=self.now)):
                 return None
         return entry if entry.text is not None and entry.born <= self.at and type != LOG else None
+
+    async def explain(self) -> list[str]:
+        """How the search is run, in words, as if there were nothing but what this caller may see: it tells nothing of the rest."""
+        query = self.search.query
+        if query.types == (LOG,):
+            return ["Access records are followed in the order of their time, by the index of the patient, entity, user or client that is asked for."]
+        query = query._replace(where=narrowed(query.where, query.types))
+        plan = self.store.plan(query, tuple([await self._size(clause) for clause in conjuncts(query.where)]))
+        return [f"Found: {' or '.join(query.types) or 'resources of any type'} for which {phrases.said(query.where)}.",
+                f"Driven by: {phrases.said(plan.driver)}; index {plan.index}." if plan.driver else f"Followed: {phrases.order(query.sort)}; {plan.order and 'index ' + plan.order or 'all is sorted'}.",
+                *(f"Probed: {phrases.said(clause)}." for clause in plan.probed if clause != ALL),
+                f"Order: {phrases.order(query.sort)}, ties by entry.",
+                *(["Only what you may see is found and followed, at every hop."] if self.scope != ALL else []),
+                "This is the plan for a store that holds only what you may see; what else there is may make another plan cheaper, never the answer another."]
+
+    async def _size(self, clause: Clause) -> int:
+        """How many entries the caller may see for which a condition holds that may drive; `few` for as many, and for any other."""
+        query = Query(self.search.query.types, clause)
+        if not self.store.few or self.store.plan(query, (0,)).driver is None:
+            return self.store.few
+        return len(await self.store.search(policy.restrict(query, self.scope), at=self.at, now=self.now, limit=self.store.few))
 
     async def _until(self, where: Clause) -> int:
         """The time up to which all pages show the log: their own records come after it, so that an end is reached. Clocks of other machines may be ahead."""

@@ -141,6 +141,8 @@ class Records:
             search = search._replace(query=search.query._replace(where=both(search.query.where, parse.compartment(*compartment, search.query.types))))
         ask = Ask(self.world, self.caller, self.scope, search, at, opened.get("after"), context.own)
         page = await (ask.log() if search.query.types == (LOG,) else ask.entries())
+        if search.explain:
+            page.plan = await ask.explain()
         if page.next:
             page.next = self._seal(types=types, pairs=pairs, strict=strict, compartment=compartment, at=at, now=now, after=page.next)
         return page

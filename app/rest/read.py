@@ -87,9 +87,6 @@ def _version(call: Call, entry: Entry) -> bytes:
 async def search(call: Call) -> Answer:
     """Matches in a type, in several, or in a compartment, with what they include."""
     cursor, target = _cursor(call), call.target
-    explained = single(call.pairs, "_explain") or "false"
-    if explained not in ("true", "false"):
-        raise Invalid("_explain is true or false.", expression="_explain")
     pretty = call.view.pretty
     compartment = (target.type, target.id) if target.shape.startswith("Ti") else None
     if compartment and target.type not in definitions.COMPARTMENTS:
@@ -99,7 +96,7 @@ async def search(call: Call) -> Answer:
     view = View(page.search.summary if page.search.summary not in ("false", "count") else "", page.search.elements, pretty)
     kept = [pair for pair in call.pairs if pair[0] in ("_format", "_pretty")]
     links = _links(call, page.next, [("_cursor", cursor), *kept] if cursor else list(page.search.understood), kept if page.next else [])
-    entries = [*(_found(call, e, "match", view) for e in page.entries), *(_found(call, e, "include", view) for e in page.included), *_notes(page.search, explained == "true")]
+    entries = [*(_found(call, e, "match", view) for e in page.entries), *(_found(call, e, "include", view) for e in page.included), *_notes(page)]
     return Answer(json=bundle.bundle("searchset", entries, total=page.total, links=links), headers=_handled(call))
 
 
@@ -113,11 +110,10 @@ def _found(call: Call, entry: Entry, mode: str, view: View) -> bytes:
     return bundle.entry(url=f"{call.base}/{entry.ref}", text=respond.seen(entry.text, view), search={"mode": mode})
 
 
-def _notes(search, explained: bool) -> list[bytes]:
-    """What is to be said of a search: the parameters that a lenient one did not understand, and how it was understood where that is asked."""
-    issues = [Issue("warning", "not-supported", f"{name} is not understood and was ignored.", name) for name in search.ignored]
-    if explained:
-        issues.append(Issue("information", "informational", f"types: {', '.join(search.query.types) or 'all'}; where: {search.query.where}; sort: {search.query.sort or 'newest first'}"))
+def _notes(page) -> list[bytes]:
+    """What is to be said of a search: the parameters that a lenient one did not understand, and its plan where that is asked."""
+    issues = [Issue("warning", "not-supported", f"{name} is not understood and was ignored.", name) for name in page.search.ignored]
+    issues += [Issue("information", "informational", told) for told in page.plan]
     return [bundle.entry(text=json.dumps(outcome(issues)), search={"mode": "outcome"})] if issues else []
 
 

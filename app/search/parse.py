@@ -30,7 +30,7 @@ class Search(NamedTuple):
 
     includes: directives of both directions; count: entries of a page, None where not said; total: `none`, `estimate`, `accurate` or empty
     summary: `true`, `text`, `data`, `count`, `false` or empty; elements: names to keep; understood: the pairs for the self link;
-    ignored: names that were not understood and are not an error, because the request is lenient
+    ignored: names that were not understood and are not an error, because the request is lenient; explain: the plan is asked for too
     """
 
     query: Query
@@ -41,6 +41,7 @@ class Search(NamedTuple):
     elements: tuple[str, ...] = ()
     understood: tuple[tuple[str, str], ...] = ()
     ignored: tuple[str, ...] = ()
+    explain: bool = False
 
 
 def pairs(text: str) -> list[tuple[str, str]]:
@@ -166,7 +167,7 @@ class _Reading:
         if _within(where) > MOST_WITHIN:
             raise errors.TooCostly(f"More than {MOST_WITHIN} texts are looked for within others (:contains, co, ew).")
         return Search(Query(self.types, where, sort), tuple(dict.fromkeys(self.includes)), self.count, self.said.get("_total", ""), self.said.get("_summary", ""),
-                      self.elements, tuple(self.understood), tuple(self.ignored))
+                      self.elements, tuple(self.understood), tuple(self.ignored), self.said.get("_explain") == "true")
 
     # parameters that shape the answer
 
@@ -219,7 +220,7 @@ class _Reading:
         return read
 
     RESULTS = {"_sort": _sort, "_count": _count, "_total": _choice("_total", ("none", "estimate", "accurate")),
-               "_summary": _choice("_summary", ("true", "text", "data", "count", "false")), "_elements": _elements,
+               "_summary": _choice("_summary", ("true", "text", "data", "count", "false")), "_elements": _elements, "_explain": _choice("_explain", ("true", "false")),
                "_include": _include("_include", False), "_revinclude": _include("_revinclude", True),
                "_contained": _only("_contained", "false", "what is contained in a resource is found through it, not by itself"),
                "_containedType": _only("_containedType", "container", "contained resources are not found by themselves")}
@@ -238,7 +239,7 @@ def _within(clause: Clause) -> int:
 
 RESULTS = _Reading.RESULTS
 """Parameters that shape the answer -> what reads them."""
-PASSED = ("_format", "_pretty", "_explain", "_type")
+PASSED = ("_format", "_pretty", "_type")
 """Parameters that others read."""
 
 

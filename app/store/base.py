@@ -145,6 +145,16 @@ class Seen(NamedTuple):
     place: tuple
 
 
+class Plan(NamedTuple):
+    """How a store runs a query: the conjunct that drives and the index that finds it (None: the order is followed), the conjuncts that
+    are probed, and the index that the order follows (empty: what is found is sorted)."""
+
+    driver: Clause | None
+    index: str
+    probed: tuple[Clause, ...]
+    order: str
+
+
 class Tx(Protocol):
     """One commit in the making. Reads see the newest commit and what this one has written. `now` is microseconds UTC."""
 
@@ -193,6 +203,12 @@ class Store(Protocol):
     async def search(self, query: Query, *, at: int, now: int, limit: int, after: tuple | None = None) -> list[Found]: ...
 
     async def count(self, query: Query, *, at: int, now: int) -> int: ...
+
+    few: int
+    """A condition that gives fewer entries than this may drive; 0 where what it gives is not asked."""
+
+    def plan(self, query: Query, sizes: tuple[int, ...]) -> Plan:
+        """The plan where each conjunct of `query.where` gives so many entries (`few` stands for all beyond). It looks at no data."""
 
     async def meets(self, entry: Entry, clause: Clause, *, now: int) -> bool:
         """The clause holds for this version, whether or not it is current or a delete; chains look at the newest commit."""

@@ -87,7 +87,7 @@ async def test_a_parameter_that_is_posted_is_said_and_served_after_a_reindex_of_
     assert await said() == [{"name": "nickname", "definition": parameter()["url"], "type": "string", "documentation": "Modifiers: :missing, :exact, :contains, :text."}] or await said()
     assert (await client.get("metadata")).headers["etag"] != tag
     explained = (await client.get("Patient?nickname=阿毛&_explain=true")).json()["entry"][-1]["resource"]
-    assert "Patient.nickname" in explained["issue"][-1]["diagnostics"]
+    assert "Patient.nickname" in explained["issue"][0]["diagnostics"]
     assert (await client.post("$reindex?url=http://example.org/none")).status_code == 400
     wrong = await client.post("SearchParameter", json=parameter("b", expression="Patient.nam"))
     assert wrong.status_code == 422 and issue(wrong)["expression"] == ["SearchParameter.expression"]

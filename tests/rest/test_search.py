@@ -141,9 +141,22 @@ async def test_included_resources_are_marked(client):
 
 async def test_a_search_explains_itself(client):
     await ward(client)
-    entries = (await client.get("Patient?gender=male&_explain=true")).json()["entry"]
+    entries = (await client.get("Patient?gender=male&birthdate=ge1970&_explain=true&_sort=name")).json()["entry"]
     assert [e["search"]["mode"] for e in entries] == ["match", "outcome"]
-    assert "Patient.gender" in entries[1]["resource"]["issue"][0]["diagnostics"]
+    issues = entries[1]["resource"]["issue"]
+    assert {(i["severity"], i["code"]) for i in issues} == {("information", "informational")}
+    said = [i["diagnostics"] for i in issues]
+    assert said[0].startswith("Found: Patient for which Patient.gender code is male and (")
+    assert "Driven by: Patient.gender code is male; index row_code." in said
+    assert any(each.startswith("Probed: Patient.birthdate ") for each in said) and "Order: Patient.name (first first), ties by entry." in said
+
+
+async def test_a_search_is_explained_only_where_that_is_asked(client):
+    await ward(client)
+    assert [e["search"]["mode"] for e in (await client.get("Patient?gender=male&_explain=false")).json()["entry"]] == ["match"]
+    assert "_explain=true" in links(await client.get("Patient?_explain=true&_count=1"))["self"]
+    log = (await client.get("AuditEvent?_explain=true")).json()["entry"][-1]["resource"]
+    assert log["resourceType"] == "OperationOutcome" and "time" in log["issue"][0]["diagnostics"]
 
 
 async def test_head_of_a_search(client):

@@ -6,7 +6,7 @@ import pytest
 from app import errors
 from app.fhir import json
 from app.records import Change, Records
-from tests.conftest import hospital
+from tests.conftest import hospital, operator
 from tests.test_records import failure_of, patient, put
 
 
@@ -156,3 +156,21 @@ async def test_what_is_hidden_is_not_there_for_a_filter(world, filter, there):
     assert [e.id for e in (await Records(world, hospital("b")).search(("Observation",), [("_filter", filter)])).entries] == (["b-o"] if there else [])
     backs = await Records(world, hospital("a")).search(("Patient",), [("_filter", "_has:Observation:patient[status eq final]._id pr true")])
     assert backs.entries == []
+
+
+async def test_a_plan_tells_nothing_of_what_is_hidden(world):
+    """The patients of `a` make another plan cheaper; `b` is told the same as without them, each caller the plan of what it may see."""
+    async def hold(name, number, **more):
+        made = [patient(f"{name}-{i}", **more) for i in range(number)]
+        await Records(world, hospital(name)).commit([Change("update", "Patient", p["id"], p) for p in made])
+
+    async def told(caller) -> list[str]:
+        return (await Records(world, caller).search(("Patient",), [("gender", "male"), ("birthdate", "ge1961"), ("_sort", "name"), ("_explain", "true")])).plan
+    await hold("b", 3, gender="male", birthDate="1960-05-05")
+    before = await told(hospital("b"))
+    await hold("a", world.store.few or 3, gender="female", birthDate="1990-05-05")
+    assert await told(hospital("b")) == before
+    assert any(each.startswith("Driven by: ") for each in before) and any(each.startswith("Only what you may see") for each in before)
+    assert not any(each.startswith("Only") for each in await told(operator()))
+    if world.store.few:
+        assert "Driven by: Patient.gender code is male; index row_code." not in before and "Driven by: Patient.gender code is male; index row_code." in await told(operator())

@@ -6,9 +6,11 @@ import re
 import pytest
 import pytest_asyncio
 
-from app.search.query import And, Back, Compare, Granted, Has, Key, Link, Not, Or, Query, Row, Stamp, Test, has
+from app.search.query import ALL, And, Back, Compare, Granted, Has, Key, Link, Not, Or, Query, Row, Stamp, Test, conjuncts, has, narrowed
 from app.store.base import Entry, Fact
 from app.store.sqlite import SqliteStore
+from app.store.sqlite.plan import FEW, plan
+from scripts.bench import searches
 
 CODE = has("Observation.code", Compare("system", "eq", "http://loinc.org"), Compare("code", "eq", "8867-4"))
 SUBJECT = has("Observation.subject", Compare("code", "eq", "Patient/p1"))
@@ -79,6 +81,57 @@ async def test_every_statement_of_a_search_is_bounded_by_an_index(store, name, a
     await store.search(query, at=at, now=0, limit=20, after=place)
     store._read.set_trace_callback(None)
     assert statements and not whole_tables(store._read, statements)
+
+
+@pytest.fixture
+async def spoken():
+    """Stores of the invented patients that the measuring tool searches, the second of ten times as many."""
+    stores = [await SqliteStore.open(":memory:", zone=searches.ZONE) for _ in range(2)]
+    for store, patients in zip(stores, (100, 1000)):
+        await searches.fill(store, patients)
+    yield stores
+    for store in stores:
+        await store.close()
+
+
+GROWS = {"a system that few have": "no index leads with a system", "a part that few have": "no index looks inside of texts", "values between": "a range of values beside another is probed"}
+"""Searches of the table that grow with the data, and why (docs/decisions/0001-plans-by-counting.md)."""
+
+
+async def test_the_table_of_searches_reads_no_whole_table_and_does_not_grow_with_the_data(spoken):
+    """In steps of SQLite's machine; what drives and is sorted may grow to as many entries as are few, and to the root of what there is."""
+    grown, scanned = {}, []
+    for whose, scope in searches.scopes().items():
+        for name, text in searches.SEARCHES.items():
+            if whose and name not in searches.SCOPED:
+                continue
+            query, taken = searches.query(text, scope), []
+            for store in spoken:
+                at = await store.newest()
+                statements = _watched(store)
+                taken.append(await searches.steps(store, query, at))
+                store._read.set_trace_callback(None)
+                scanned += [step for step in whole_tables(store._read, statements) if not (text.startswith("?") and step.startswith("SCAN e USING COVERING INDEX entry_changed"))]
+            if taken[1] > 600 + 4 * taken[0]:
+                grown[whose, name] = taken
+    assert not scanned
+    assert {name for _, name in grown} <= set(GROWS), grown
+
+
+@pytest.mark.parametrize("text, driver, order", [
+    ("Observation?patient=p7&code=8867-4", "row_code", ""), ("Observation?code=8867-4&_sort=-date", "", "row_low"), ("Patient?name=王", "", "entry_type"), ("Observation?code=8867-4", "", "row_code"),
+    ("Patient?_sort=name", "", "row_text"), ("Patient?_sort=-_lastUpdated", "", "entry_updated"), ("?_sort=-_lastUpdated", "", "entry_changed"), ("?_type=Patient", "", "entry_type"),
+    ("Patient?_id=p7", "entry_version", ""), ("Encounter?date=ge2024-05&date=le2024-06", "row_span and row_low", ""), ("Encounter?date=gt2024-05", "row_span", ""), ("Observation?date=2024-05-17", "row_low", ""), ("Patient?name:contains=x", "", "entry_type"),
+    ("Observation?patient.name=王", "row_text, then row_code", ""), ("Patient?_has:Observation:patient:code=x", "row_code, then entry_version", ""), ("Observation?code:not=x", "", "entry_type"),
+    ("Observation?code=a,b", "row_code", ""), ("Observation?code=http://loinc.org|", "", "entry_type"), ("Patient?_lastUpdated=gt2026", "entry_updated", ""), ("Patient?_sort=gender,-birthdate", "", "row_code"),
+])
+def test_the_plan_names_the_index_that_drives_or_that_the_order_follows(text, driver, order):
+    """A condition drives where it gives few; where all give many (no driver is expected), the order is followed."""
+    query = searches.query(text, ALL)
+    query = query._replace(where=narrowed(query.where, query.types))
+    told = plan(query, tuple([1 if driver else FEW] * len(conjuncts(query.where))))
+    assert (told.index, told.order, told.driver is not None) == (driver, order, bool(driver))
+    assert set(told.probed) | {told.driver} - {None} == set(conjuncts(query.where))
 
 
 def _watched(store) -> list[str]:

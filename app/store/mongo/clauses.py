@@ -11,8 +11,9 @@ from typing import NamedTuple
 
 from app import errors
 from app.search import query as q
-from app.search.query import And, Back, Clause, Compare, Granted, Has, Link, Not, Or, Stamp, Test
+from app.search.query import And, Back, Clause, Compare, Granted, Has, Link, Not, Or, Query, Stamp, Test
 from app.search.words import needed
+from app.store.base import Plan
 from app.store.mongo.collections import MARKED, ROW, STAMP, OneRow, piece
 
 SET = 1_000
@@ -220,6 +221,16 @@ def params(clause: Clause) -> set[str]:
 
 
 # the driver
+
+
+def plan(query: Query) -> Plan:
+    """See app.store.base.Store.plan: what drives is chosen by the kind of the conditions alone, and what it gives is sorted by the server."""
+    parts = q.conjuncts(query.where)
+    bound = driver(query.where, query.types)
+    first = next((p for p in parts if _bound(p, query.types) == bound), None)
+    if first is None:
+        return Plan(None, "", parts, "updated" if query.types and [k.column for k in query.sort] == ["updated"] else "" if query.sort else bound.hint)
+    return Plan(first, bound.hint or "the planner's", tuple(p for p in parts if p is not first), "")
 
 
 def driver(clause: Clause, types: tuple[str, ...]) -> Bound:

@@ -4,7 +4,7 @@ from __future__ import annotations
 import time
 
 from app import errors
-from app.search.query import ALL, Clause, Key, Query
+from app.search.query import ALL, Clause, Key, Query, narrowed
 from app.store.base import ALIVE, Entry, Found
 from app.store.mongo import clauses
 from app.store.mongo.clauses import ASIDE, Filters, Wide, at_moment, driver, every, rows_of, weaker
@@ -72,7 +72,7 @@ class Reading:
 
     async def _prepared(self, query: Query) -> Query:
         """With NOW put in, and the parameters known that have rows aside."""
-        where = at_moment(query.where, self.now)
+        where = at_moment(narrowed(query.where, query.types), self.now)
         sort = tuple(k._replace(compares=tuple(c._replace(value=self.now) if c.value is clauses.q.NOW else c for c in k.compares)) for k in query.sort)
         names = clauses.params(where) | {k.param for k in sort}
         if names:

@@ -12,7 +12,7 @@ from pymongo.write_concern import WriteConcern
 
 from app import errors
 from app.search.query import ALL, Clause, Query
-from app.store.base import ALIVE, INDEX, SCHEMA, Access, Entry, Fact, Found, Made, Seen, Walked
+from app.store.base import ALIVE, INDEX, SCHEMA, Access, Entry, Fact, Found, Made, Plan, Seen, Walked
 from app.store.mongo import clauses, collections, events
 from app.store.mongo.commit import Commits
 from app.store.mongo.numbers import Numbers
@@ -156,6 +156,12 @@ class MongoStore:
     @told
     async def count(self, query: Query, *, at: int, now: int) -> int:
         return await Reading(self.db, at=at, now=now).count(query)
+
+    few = 0
+    """Every condition drives that has an index, whatever it gives."""
+
+    def plan(self, query: Query, sizes: tuple[int, ...]) -> Plan:
+        return clauses.plan(query)
 
     @told
     async def meets(self, entry: Entry, clause: Clause, *, now: int) -> bool:

@@ -10,10 +10,11 @@ import sqlite3
 from typing import NamedTuple
 
 from app.search.query import And, Clause, Compare, Has, Key, Not, Query, Stamp, Test, both, conjuncts, narrowed
-from app.store.sqlite.clauses import FALSE, TRUE, Compiler, Sql, join
-from app.store.sqlite.sources import Source, Sources
+from app.store.base import Plan
+from app.store.sqlite.clauses import TRUE, Compiler, Sql, join
+from app.store.sqlite.sources import Source, Sources, index
 
-FEW = 100
+FEW = 200
 """Entries that are few: a driver of fewer is run to its end and sorted; it also bounds what counting one costs."""
 MORE = 4
 """By how much more is few in the next round."""
@@ -46,6 +47,26 @@ def count(con: sqlite3.Connection, compiler: Compiler, query: Query) -> int:
     driver = next((d for d in (search.driver(most) for most in (FEW, FEW * 16, FEW * 256, 2**40)) if d), None)
     start, holds = search.start(driver)
     return con.execute(f"select count(*) from {start.text} where {holds.text}", (*start.args, *holds.args)).fetchone()[0]
+
+
+def plan(query: Query, sizes: tuple[int, ...]) -> Plan:
+    """See app.store.base.Store.plan."""
+    parts = conjuncts(query.where)
+    found = [(size, place, name) for place, (part, size) in enumerate(zip(parts, sizes)) if size < FEW and (name := index(part, query.types))]
+    if found:
+        _, place, name = min(found)
+        return Plan(parts[place], name, (*parts[:place], *parts[place + 1:]), "")
+    return Plan(None, "", parts, _order(query, parts))
+
+
+def _order(query: Query, parts: tuple[Clause, ...]) -> str:
+    """The index that the order follows."""
+    if not query.sort:
+        return "row_code" if any(map(_listed, parts)) else "entry_type" if query.types else "primary key"
+    key = query.sort[0]
+    if not _indexed(key):
+        return ""
+    return INDEX[key.column] if key.param else STAMPED[key.column] if query.types else "entry_changed"
 
 
 class Search:
@@ -168,17 +189,17 @@ class Search:
         descending = key is None or key.descending
         way, past = (" desc", "<") if descending else ("", ">")
         if key is None or key.param:
-            index, column = ("entry_type", "null")
+            name, column = "entry_type", "null"
             bound = Sql(f"e.number{past}?", (place[-1],)) if place else TRUE
         else:
-            index, column = STAMPED[key.column], f"e.{key.column}"
+            name, column = STAMPED[key.column], f"e.{key.column}"
             bound = Sql(f"{column}{past}=? and ({column}{past}? or e.number{past}?)", (place[0], *place)) if place else TRUE
         known = [n for n in map(self.compiler.intern, self.types) if n is not None]
         if not self.types:
-            index = {"entry_type": "not indexed", "entry_updated": "indexed by entry_changed"}.get(index, "not indexed")
-            parts = [Sql(f"select e.number as number, {column} as k from entry e {index} where {bound.text}", bound.args)]
+            name = "indexed by entry_changed" if name == "entry_updated" else "not indexed"
+            parts = [Sql(f"select e.number as number, {column} as k from entry e {name} where {bound.text}", bound.args)]
         else:
-            parts = [Sql(f"select e.number as number, {column} as k from entry e indexed by {index} where e.type=? and {bound.text}", (n, *bound.args)) for n in known or [-1]]
+            parts = [Sql(f"select e.number as number, {column} as k from entry e indexed by {name} where e.type=? and {bound.text}", (n, *bound.args)) for n in known or [-1]]
         order = f"number{way}" if column == "null" else f"k{way}, number{way}"
         return Sql(f"{' union all '.join(p.text for p in parts)} order by {order}", tuple(a for p in parts for a in p.args))
 

@@ -113,8 +113,8 @@ class Sources:
         return best
 
     def _stamped(self, compare: Compare, types) -> Sql | None:
-        column, how = compare.column, compare.how
-        if column not in STAMPED or how not in ("eq", "in") and (column != "updated" or how not in BOUNDING):
+        column = compare.column
+        if not _leads(compare):
             return None
         compiler, e = self.compiler, self.compiler.alias("e")
         table, index = ("about" if column == "about" else "entry"), STAMPED[column]
@@ -173,25 +173,56 @@ class Sources:
         if asked := pieces(test, param):
             exact, p = compiler.probe(test, r), compiler.alias("p")
             return Sql(f"select {p}.rowid as number from piece {p} cross join row {r} on {r}.entry={p}.rowid and {exact.text} where {p}.piece match ?", (*exact.args, asked))
-        exact = compiler.test(test, r)
-        for column, index in (("code", "row_code"), ("text", "row_text")):
-            if any(c.column == column and c.how in BOUNDING and c.value != "" for c in test.compares):
-                return Sql(f"select {r}.entry as number from row {r} indexed by {index} where {exact.text}", exact.args)
-        return self._range(test, r, param, exact)
+        exact, index = compiler.test(test, r), _leading(test)
+        if index in ("row_low", "row_span"):
+            return self._range(test, r, param, exact, index)
+        return Sql(f"select {r}.entry as number from row {r} indexed by {index} where {exact.text}", exact.args) if index else None
 
-    def _range(self, test: Test, r: str, param: int, exact: Sql) -> Sql | None:
-        """Rows by their range. What a row reaches to is known by where it begins, and by what its span is at most."""
-        ends = {(column, way): c for c in test.compares if c.column in ("low", "high") for column in (c.column,) for way, hows in (("from", LOWER), ("to", UPPER)) if c.how in hows}
-        upper = ("low", "to") in ends or ("high", "to") in ends
-        to = [self.compiler.compare(Compare("low", "le", ends["high", "to"].value), r)] if upper and ("low", "to") not in ends else []
-        if ("low", "from") in ends or upper and ("high", "from") not in ends:
-            where = join(" and ", [exact, *to], TRUE)
-            return Sql(f"select {r}.entry as number from row {r} indexed by row_low where {where.text}", where.args)
-        if ("high", "from") not in ends:
-            return None
-        value = self.compiler.value(ends["high", "from"].value)
-        where = join(" and ", [exact, Sql(f"{r}.span=w{r}.span and {r}.low>=?-w{r}.span", (value,)), *to], TRUE)
-        return Sql(f"select {r}.entry as number from {SPANS} w{r} cross join row {r} indexed by row_span where {where.text}", (param, param, *where.args))
+    def _range(self, test: Test, r: str, param: int, exact: Sql, index: str) -> Sql:
+        """Rows by their range. Where it begins is not after its end; what it reaches to is known by where it begins, and by what its span is at most."""
+        found = {(c.column, way): c.value for c in test.compares for way, hows in (("from", LOWER), ("to", UPPER)) if c.how in hows}
+        where = [exact]
+        if ("high", "to") in found and ("low", "to") not in found:
+            where.append(self.compiler.compare(Compare("low", "le", found["high", "to"]), r))
+        if index == "row_low":
+            made = join(" and ", where, TRUE)
+            return Sql(f"select {r}.entry as number from row {r} indexed by row_low where {made.text}", made.args)
+        made = join(" and ", [*where, Sql(f"{r}.span=w{r}.span and {r}.low>=?-w{r}.span", (self.compiler.value(found["high", "from"]),))], TRUE)
+        return Sql(f"select {r}.entry as number from {SPANS} w{r} cross join row {r} indexed by row_span where {made.text}", (param, param, *made.args))
+
+
+def index(clause: Clause, types: tuple[str, ...]) -> str:
+    """The index that finds a clause's entries; empty where none does."""
+    if isinstance(clause, Has):
+        return next(filter(None, map(_leading, clause.tests)), "")
+    if isinstance(clause, Stamp):
+        return next((STAMPED[c.column] or "primary key" for c in clause.compares if _leads(c)), "")
+    if isinstance(clause, And):
+        return next(filter(None, (index(p, types) for p in clause.parts)), "")
+    if isinstance(clause, Or):
+        found = [index(p, types) for p in clause.parts]
+        return " and ".join(dict.fromkeys(found)) if all(found) else ""
+    if isinstance(clause, (Link, Back)):
+        inner = index(clause.clause, clause.types if isinstance(clause, Link) else (clause.type,))
+        return inner and f"{inner}, then {'row_code' if isinstance(clause, Link) else 'entry_version'}"
+    return "fact_grantee" if isinstance(clause, Granted) else ""
+
+
+def _leads(compare: Compare) -> bool:
+    return compare.column in STAMPED and (compare.how in ("eq", "in") or compare.column == "updated" and compare.how in BOUNDING)
+
+
+def _leading(test: Test) -> str:
+    """The index that bounds the rows of a test."""
+    if pieces(test, 0):
+        return "piece"
+    for column, name in (("code", "row_code"), ("text", "row_text")):
+        if any(c.column == column and c.how in BOUNDING and c.value != "" for c in test.compares):
+            return name
+    ends = {(c.column, way) for c in test.compares if c.column in ("low", "high") for way, hows in (("from", LOWER), ("to", UPPER)) if c.how in hows}
+    if ("low", "from") in ends or ends and ("high", "from") not in ends:
+        return "row_low"
+    return "row_span" if ends else ""
 
 
 def pieces(test: Test, param: int) -> str:

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from app import errors
 from app.search.query import ALL, Clause, Query
-from app.store.base import ALIVE, INDEX, SCHEMA, Access, Entry, Fact, Found, Made, Seen, Walked
+from app.store.base import ALIVE, INDEX, SCHEMA, Access, Entry, Fact, Found, Made, Plan, Seen, Walked
 from app.store.sqlite import events, plan, read
 from app.store.sqlite.clauses import Compiler
 from app.store.sqlite.commit import Commits
@@ -107,6 +107,11 @@ class SqliteStore:
 
     async def count(self, query: Query, *, at: int, now: int) -> int:
         return await self.run(lambda con, names: plan.count(con, Compiler(names.number, at, now), query))
+
+    few = plan.FEW
+
+    def plan(self, query: Query, sizes: tuple[int, ...]) -> Plan:
+        return plan.plan(query, sizes)
 
     async def meets(self, entry: Entry, clause, *, now: int) -> bool:
         return await self.run(lambda con, names: read.meets(con, names, entry, clause, read.newest(con, names), now))
