@@ -199,7 +199,7 @@ async def killed_in_a_reindex(store: str, many: int, **settings: str) -> None:
         server.kill()
     async with serving(store, **settings) as (_, client):
         for _ in range(1200):
-            task, answer = (await client.get(url)).json(), await client.get("Patient?nickname=家777&_summary=count")
+            task, answer = (await client.get(url)).json(), await client.get("Patient?nickname:exact=家777&_summary=count")
             if task["status"] == "completed":
                 break
             assert task["status"] == "in-progress" and (answer.status_code == 400 or answer.json()["total"] == 1)

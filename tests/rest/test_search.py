@@ -214,3 +214,30 @@ async def test_a_filter_joins_types_compartments_pages_and_self_links(client):
     assert found(await client.post("Patient/_search", content="_filter=not(gender eq male)", headers=FORM)) == ["Patient/b"]
     refused = await client.get("Patient?_filter=gender eq male and nmae eq x")
     assert refused.status_code == 400 and issue(refused)["expression"] == ["_filter"] and "character 20" in issue(refused)["diagnostics"]
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_the_self_link_tells_what_was_understood_and_nothing_else(client, method):
+    """http://hl7.org/fhir/R4/search.html#conformance: the parameters that were actually used; also of a search by POST, as a GET."""
+    await ward(client)
+    query = "colour=red&gender=male&name:loud=x&_sort=-birthdate&subject.nothing=1&_filter=nmae eq x&_count=5&_include=Patient:organization&_include=Patient:nobody&_elements=gender"
+    lenient = {"Prefer": "handling=lenient"}
+    answer = await (client.get(f"Patient?{query}", headers=lenient) if method == "GET" else client.post("Patient/_search", content=query, headers={**FORM, **lenient}))
+    assert links(answer)["self"] == "http://test/fhir/Patient?gender=male&_sort=-birthdate&_count=5&_include=Patient:organization&_elements=gender"
+    [note] = [e["resource"]["issue"] for e in answer.json()["entry"] if e["search"]["mode"] == "outcome"]
+    assert [i["expression"] for i in note] == [["colour"], ["name:loud"], ["subject.nothing"], ["_filter"], ["_include"]]
+    assert found(answer) == found(await client.get(links(answer)["self"])) == ["Patient/a"]
+
+
+@pytest.mark.parametrize("form", ["family=" + "," * 300_000, "family=" + "x" * 1_000_001, "&".join(["gender=male"] * 201), "x" * 2_000 + "=1", "_sort=" + ",".join(["birthdate"] * 9), "_filter=" + "not(" * 600 + "gender eq male" + ")" * 600])
+async def test_what_asks_too_much_is_refused_with_the_reason(client, form):
+    answer = await client.post("Patient/_search", content=form, headers=FORM)
+    assert answer.status_code == 400 and issue(answer)["code"] == "too-costly" and len(issue(answer)["diagnostics"]) < 300
+    inside = await client.post("", json={"resourceType": "Bundle", "type": "batch", "entry": [{"request": {"method": "GET", "url": f"Patient?{form.replace(' ', '%20')}"}}]})
+    assert inside.json()["entry"][0]["response"]["status"].startswith("400")
+
+
+async def test_an_address_in_a_bundle_that_no_utf_8_holds_is_refused(client):
+    for url in ("Patient?family=\\ud800", "Patient?_filter=family eq \\ud800", "Patient?family=%ED%A0%80"):
+        inside = await client.post("", content='{"resourceType": "Bundle", "type": "batch", "entry": [{"request": {"method": "GET", "url": "%s"}}]}' % url.replace("\\\\", "\\"))
+        assert inside.status_code == 400 or inside.json()["entry"][0]["response"]["status"].startswith("400"), inside.text
