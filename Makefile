@@ -5,15 +5,16 @@ BIN := $(VENV)/bin
 READY := $(VENV)/ready
 STORE ?= sqlite:data/yilian.db
 PORT ?= 8080
+JOBS ?= 2
 
 .PHONY: demo test setup bench clean
 
 demo: $(READY)
 	@$(BIN)/yilian demo --store $(STORE) --port $(PORT)
 
-# MONGO=mongodb://... runs the store tests on that server too
+# MONGO=mongodb://... runs the store tests on that server too; JOBS=0 runs all in one process
 test: $(READY)
-	@MONGO="$(MONGO)" $(BIN)/python -m pytest $(ARGS)
+	@MONGO="$(MONGO)" $(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(ARGS)
 
 bench: $(READY)
 	@$(BIN)/python -m scripts.bench $(ARGS)

@@ -211,14 +211,14 @@ async def killed_in_a_reindex(store: str, many: int, **settings: str) -> None:
 
 @pytest.mark.slow
 async def test_a_reindex_whose_server_is_killed_goes_on_in_the_next_one(tmp_path):
-    await killed_in_a_reindex(f"sqlite:{tmp_path}/store.db", 8000)
+    await killed_in_a_reindex(f"sqlite:{tmp_path}/store.db", 3000)
 
 
 @pytest.mark.slow
 async def test_a_reindex_whose_server_is_killed_goes_on_in_the_next_one_on_mongodb(mongo_url, transactions):
     name = f"yilian_test_{uuid.uuid4().hex[:12]}"
     try:
-        await killed_in_a_reindex(urlsplit(mongo_url)._replace(path=f"/{name}").geturl(), 2000, YILIAN_WITHOUT_TRANSACTIONS="no" if transactions else "yes")
+        await killed_in_a_reindex(urlsplit(mongo_url)._replace(path=f"/{name}").geturl(), 1000, YILIAN_WITHOUT_TRANSACTIONS="no" if transactions else "yes")
     finally:
         with MongoClient(mongo_url) as client:
             client.drop_database(name)
