@@ -180,8 +180,8 @@ async def test_bodies_in_gzip_and_deflate_are_unpacked(client):
 
 
 @pytest.mark.parametrize("encoding, content, status", [
-    ("br", b"x", 415), ("gzip", b"not gzip", 400), ("gzip", gzip.compress(b'{"resourceType":"Patient"}')[:-4], 400), ("deflate", b"\0", 400),
-    ("gzip", gzip.compress(b'{"resourceType":"Patient"}') + b"more", 400), ("gzip, gzip", b"", 415), ("gzip", b"", 400),
+    ("br", b"x", 415), ("gzip", b"not gzip", 400), ("gzip", gzip.compress(b'{"resourceType":"Patient"}', mtime=0)[:-4], 400), ("deflate", b"\0", 400),
+    ("gzip", gzip.compress(b'{"resourceType":"Patient"}', mtime=0) + b"more", 400), ("gzip, gzip", b"", 415), ("gzip", b"", 400),
 ])
 async def test_a_body_that_is_not_in_its_encoding_is_refused(client, encoding, content, status):
     assert (await client.post("Patient", content=content, headers={"Content-Encoding": encoding})).status_code == status

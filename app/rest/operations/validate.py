@@ -43,8 +43,8 @@ def _parameters(call: Call) -> dict:
     sent = _sent(call)
     if sent is None or sent.get("resourceType") != "Parameters":
         return given | ({"resource": sent} if sent is not None else {})
-    if issues := checks.structure(sent | {"parameter": [{**p, "resource": {"resourceType": "Basic", "code": {"text": "a"}}} if isinstance(p, dict) and "resource" in p else p
-                                                      for p in sent.get("parameter") or ()]}):
+    if issues := checks.structure({name: [{**p, "resource": {"resourceType": "Basic", "code": {"text": "a"}}} if isinstance(p, dict) and "resource" in p else p for p in value]
+                                   if name == "parameter" and isinstance(value, list) else value for name, value in sent.items()}):
         raise Invalid(issues=issues)
     for step, each in enumerate(sent.get("parameter") or ()):
         value = each.get("resource") if each["name"] == "resource" else each.get("valueCode") or each.get("valueUri") or each.get("valueCanonical") or each.get("valueString")
