@@ -68,6 +68,7 @@ async def test_an_update_is_tried_against_the_version_that_it_names(client):
 async def test_a_delete_does_not_look_at_what_is_sent(client):
     await client.put("Patient/a", json=patient(id="a"))
     assert await said(client, "Patient/a/$validate", parameters(mode="delete", resource=patient(id="b", gender="nonsense"))) == [("information", "informational")]
+    assert await said(client, "Patient/a/$validate?mode=delete", {"resourceType": "Parameters"}) == [("information", "informational")]
     assert [code for _, code, *_ in await said(client, "AuditEvent/a/$validate?mode=delete")] == ["not-supported"]
 
 
