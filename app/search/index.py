@@ -16,6 +16,8 @@ from app.search.types import string, token
 
 WORK = 100_000
 """Steps of FHIRPath that one parameter may take on one resource."""
+TEXT = 200_000
+"""Characters of all that one parameter's FHIRPath finds in one resource."""
 HULL = ":hull"
 """What the name of a date's row from its first to its last ends in."""
 
@@ -55,7 +57,8 @@ def _hulls(rows: list[Row]) -> list[Row]:
 
 def _nodes(evaluate: path.Expression, resource: dict) -> list[tuple]:
     try:
-        return [(node.value, node.type) for node in evaluate(resource, budget=WORK)]
+        found = [(node.value, node.type) for node in evaluate(resource, budget=WORK)]
+        return found if sum(len(value) for value, _ in found if value.__class__ is str) <= TEXT else []
     except (path.BadExpression, errors.TooCostly):
         return []
 

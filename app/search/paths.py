@@ -175,7 +175,7 @@ def _step(states: list[End], step, start: bool) -> list[End]:
         test = _condition(step.arguments[0])
         return [End(s.branch.guarded(test), s.type, s.element, test.type if isinstance(test, Is) else s.only) for s in states]
     if isinstance(step, syntax.Call) and step.name == "extension" and len(step.arguments) == 1:
-        return [End(s.branch.child("extension").guarded(Equals("url", step.arguments[0].value)), "Extension") for s in states]
+        return [End(s.branch.child("extension").guarded(Equals("url", _constant(step.arguments[0]))), "Extension") for s in states]
     raise Unfit(repr(step))
 
 
@@ -244,9 +244,15 @@ class Of(NamedTuple):
         return value.get("resourceType") in self.types
 
 
+def _constant(tree) -> str:
+    if isinstance(tree, syntax.Literal) and isinstance(tree.value, str):
+        return tree.value
+    raise Unfit(repr(tree))
+
+
 def _condition(tree) -> Callable:
-    if isinstance(tree, syntax.Path) and tree.head is None and isinstance(tree.steps[0], syntax.Call) and tree.steps[0].name == "hasExtension":
-        return Bears(tree.steps[0].arguments[0].value)
+    if isinstance(tree, syntax.Path) and tree.head is None and isinstance(tree.steps[0], syntax.Call) and tree.steps[0].name == "hasExtension" and len(tree.steps) == 1:
+        return Bears(_constant(tree.steps[0].arguments[0]))
     if isinstance(tree, syntax.Chain) and len(tree.rest) == 1 and isinstance(tree.first, syntax.Path) and tree.first.head is None and len(tree.first.steps) == 1:
         (operator, operand), step = tree.rest[0], tree.first.steps[0]
         if operator == "is" and isinstance(step, syntax.Call) and step.name == "resolve":

@@ -289,6 +289,7 @@ HOSTILE = [
     "'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!'.matches('^(a+)+$')", "'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa'.matches('^" + "a?" * 37 + "a" * 37 + "$')", "'x'.matches('((x{1,900}){1,900}){1,900}')", "'a'.matches('" + "(" * 600 + ")" * 600 + "')",
     "descendants().where(%resource.descendants().where(%resource.descendants().where(%resource.descendants().where(%resource.descendants().exists()).exists()).exists()).exists())",
     "(1 | 2 | 3 | 4 | 5 | 6 | 7 | 8 | 9).aggregate($total.combine($this).combine($total).combine($total), 1)", "1" + " is Integer" * 1500, "2" + ".power(2)" * 200, "9.9" + ".power(99)" * 50, "1e5", "name" + ".descendants()" * 1000,
+    "'a'.matches('(?:){4000000000}x')", "'a'.matches('(?:){0,4000000000}x')", "'a'.matches('(((){4000}){4000}){4000}x')", "1" + " / 1 'x.y'" * 2000, "%vs-", "%vs-a-", "%ext-", "``",
     "'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa'.replaceMatches('(a*)*b', 'x')", "'" + "a" * 9000 + "'.matches('" + "a*" * 20 + "b')",
 ]
 
@@ -324,6 +325,33 @@ def test_random_text_is_answered_or_refused(text):
         values(text)
     except Failure as failure:
         assert failure.status == 400
+
+
+LONG = {"resourceType": "Patient", "id": "p", "name": [{"text": "a" * 1900, "family": "".join(map(chr, range(0x4e00, 0x4e00 + 900)))}], "contact": [{"name": {"text": str(i)}} for i in range(2000)]}
+
+
+@pytest.mark.parametrize("text", [
+    "contact.where(iif(name.text = 'x', 1, %resource) ~ %resource)", "contact.where(iif(name.text = 'x', 1, %resource) in %resource.contact)", "contact.select(%resource.contact | $this)",
+    "contact.where(iif(name.text = 'x', 1, %resource).combine($this).isDistinct())", "contact.where(%resource.contact.combine($this) = %resource.contact.combine(name))",
+    "contact.where(%resource.name.text.matches('a*a?b' & name.text))", "contact.select(%resource.name.text.replaceMatches('a*a?b' & name.text, 'x'))",
+])
+def test_work_that_is_done_in_one_step_is_counted_as_much(text):
+    with pytest.raises(TooCostly):
+        compile(text)(LONG, budget=100_000)
+
+
+def test_a_set_of_many_characters_costs_no_more_than_one():
+    assert compile("name.family.matches('^[%resource]+x'.replace('%resource', %resource.name.family)) = false")(LONG, budget=20_000)[0].value
+    assert values("('b' & 'z' & '中' & ' ').matches('^[a-cx-z\\\\s一-鿿]{4}$')") == [True] and values("'d7'.matches('[^a-cx-z\\\\d一-鿿]{2}')") == [False]
+
+
+@pytest.mark.parametrize("text, found", [("'\\ud800'", BadExpression), ("'a\\udc00b'", BadExpression), ("'\\ud83d\\ude00'", ["😀"]), ("'\\\\ud800'.unescape('json')", []), ("'\\\\ud83d\\\\ude00'.unescape('json')", ["😀"])])
+def test_half_of_a_surrogate_pair_is_no_character(text, found):
+    if found is BadExpression:
+        with pytest.raises(BadExpression):
+            values(text)
+    else:
+        assert values(text) == found
 
 
 def test_work_without_bound_is_too_costly():

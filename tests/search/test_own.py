@@ -60,6 +60,7 @@ def refused(resource: dict, recipe: str = "") -> list[tuple[str, str]]:
     (parameter(type="composite", expression="Patient.name.skip(1)", component=[{"definition": "http://hl7.org/fhir/SearchParameter/individual-family", "expression": "family"}]),
      "expression", "plain paths"),
     (parameter(url="http://hl7.org/fhir/SearchParameter/Patient-name", code="name", expression="Patient.name.family"), "url", "served as R4 defines it"),
+    *((parameter(expression=odd), "expression", "") for odd in ("Patient.extension()", "Patient.extension('a', 'b').value", "Patient.extension.where(hasExtension()).url", "``", "Patient.``", "%vs-", "Patient.name.as(``)", "'\\ud800'")),
 ])
 def test_what_cannot_be_served_is_refused_with_the_element_that_is_wrong(resource, element, said):
     wrong = refused(resource)
@@ -158,6 +159,18 @@ def test_an_expression_that_is_no_plain_path_is_evaluated(type, expression, reso
 def test_numbers_that_are_computed_are_found():
     recipe = defined(parameter("names", "number", "Patient.name.count()"))
     assert [(r.low, r.high) for r in rows(recipe, "Patient.names", {"resourceType": "Patient", "name": [{}, {}]})] == [(2.0, 2.0)]
+
+
+@pytest.mark.parametrize("expression", ["Patient.extension(url).url", "Patient.extension.where(hasExtension(url)).url", "Patient.extension.where(hasExtension('urn:a' & '')).url", "Patient.extension('urn:' & 'a').url"])
+def test_an_extension_whose_url_is_computed_is_evaluated(expression):
+    known = defined(parameter("mine", "uri", expression))
+    assert rows(known, "Patient.mine", {"resourceType": "Patient", "extension": [{"url": "urn:b"}]}) == []
+
+
+def test_more_text_than_can_be_indexed_gives_no_rows():
+    recipe = defined(parameter("mine", "string", "Patient.name.given.select($this & 'x'.replace('x', '" + "y" * 1000 + "'))"))
+    assert len(rows(recipe, "Patient.mine", {"resourceType": "Patient", "name": [{"given": ["a", "b"]}]})) == 2
+    assert rows(recipe, "Patient.mine", {"resourceType": "Patient", "name": [{"given": [f"g{i}" for i in range(500)]}]}) == []
 
 
 def test_an_expression_that_takes_too_much_work_gives_no_rows_and_holds_nobody_up():

@@ -253,7 +253,7 @@ def _among(first, right):
     """`in` a collection that is the same everywhere: its members are told apart once."""
     def within(run: Evaluation, focus: list) -> list:
         found = first(run, focus)
-        return among(found, run.once(within, lambda: keys(right(run, focus)))) if found else found
+        return among(run, found, run.once(within, lambda: keys(right(run, focus)))) if found else found
     return within
 
 
@@ -295,7 +295,7 @@ def _union(tree: Chain, parts: list):
         found: list[Node] = []
         for part in own:
             found = found + more if (more := part(run, focus)) and found else found or more
-        run.spend(len(found))
+        run.weigh(found)
         return distinct(found)
     return unite
 

@@ -32,6 +32,10 @@ class Evaluation:
         if self.budget < 0:
             raise TooCostly("FHIRPath: the expression takes too much work")
 
+    def weigh(self, nodes: list[Node], times: int = 1) -> None:
+        """Spends as many steps as there are values in these nodes: what it takes to compare or to hash them."""
+        self.spend(times * sum([_values(node.value) if node.value.__class__ is dict else 1 for node in nodes]))
+
     def each(self, nodes: list[Node], run):
         """(node, result of `run` on it) for each node, with `$this` and `$index` set."""
         this, index = self.this, self.index
@@ -42,6 +46,12 @@ class Evaluation:
                 yield node, run(self, [node])
         finally:
             self.this, self.index = this, index
+
+
+def _values(value) -> int:
+    if value.__class__ is dict:
+        return 1 + sum(map(_values, value.values()))
+    return 1 + sum(map(_values, value)) if value.__class__ is list else 1
 
 
 def truth(nodes: list[Node]) -> bool | None:

@@ -35,7 +35,7 @@ def _repeat(run: Evaluation, nodes: list, projection) -> list:
             if (same := key(node)) not in seen:
                 seen.add(same)
                 fresh.append(node)
-        run.spend(len(fresh))
+        run.weigh(found)
         out += fresh
     return out
 
@@ -138,7 +138,7 @@ def _any_false(run: Evaluation, nodes: list) -> list:
 
 
 def _subset_of(run: Evaluation, nodes: list, other: list) -> list:
-    run.spend(len(nodes) + len(other))
+    run.weigh(nodes + other)
     return boolean(keys(nodes) <= keys(other))
 
 
@@ -147,12 +147,12 @@ def _superset_of(run: Evaluation, nodes: list, other: list) -> list:
 
 
 def _distinct(run: Evaluation, nodes: list) -> list:
-    run.spend(len(nodes))
+    run.weigh(nodes)
     return distinct(nodes)
 
 
 def _is_distinct(run: Evaluation, nodes: list) -> list:
-    run.spend(len(nodes))
+    run.weigh(nodes)
     return boolean(len(distinct(nodes)) == len(nodes))
 
 
@@ -185,19 +185,19 @@ def _take(run: Evaluation, nodes: list, number: list) -> list:
 
 
 def _intersect(run: Evaluation, nodes: list, other: list) -> list:
-    run.spend(len(nodes) + len(other))
+    run.weigh(nodes + other)
     wanted = keys(other)
     return distinct([node for node in nodes if key(node) in wanted])
 
 
 def _exclude(run: Evaluation, nodes: list, other: list) -> list:
-    run.spend(len(nodes) + len(other))
+    run.weigh(nodes + other)
     unwanted = keys(other)
     return [node for node in nodes if key(node) not in unwanted]
 
 
 def union(run: Evaluation, nodes: list, other: list) -> list:
-    run.spend(len(nodes) + len(other))
+    run.weigh(nodes + other)
     return distinct(nodes + other)
 
 

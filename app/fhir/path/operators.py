@@ -16,23 +16,25 @@ _LIMIT = 2 ** 31
 
 
 def _equal(run: Evaluation, left: list, right: list) -> list:
-    run.spend(min(len(left), len(right)))
+    run.weigh(min(left, right, key=len))
     return boolean(all_same(left, right))
 
 
 def _unequal(run: Evaluation, left: list, right: list) -> list:
-    run.spend(min(len(left), len(right)))
+    run.weigh(min(left, right, key=len))
     found = all_same(left, right)
     return boolean(None if found is None else not found)
 
 
 def _alike(run: Evaluation, left: list, right: list) -> list:
-    run.spend(len(left) * len(right))
+    run.weigh(left, len(right))
+    run.weigh(right, len(left))
     return boolean(all_alike(left, right))
 
 
 def _unlike(run: Evaluation, left: list, right: list) -> list:
-    run.spend(len(left) * len(right))
+    run.weigh(left, len(right))
+    run.weigh(right, len(left))
     return boolean(not all_alike(left, right))
 
 
@@ -45,14 +47,15 @@ def _ordering(accepts):
 
 
 def _within(run: Evaluation, left: list, right: list) -> list:
-    run.spend(len(right))
-    return among(left, keys(right)) if left else []
+    run.weigh(right)
+    return among(run, left, keys(right)) if left else []
 
 
-def among(left: list, right: set) -> list:
+def among(run: Evaluation, left: list, right: set) -> list:
     """Whether one item has one of the keys. BadExpression for more than one."""
     if len(left) > 1:
         raise BadExpression("the left of `in` is more than one item")
+    run.weigh(left)
     return boolean(key(left[0]) in right)
 
 

@@ -6,6 +6,7 @@ pattern with few ways to choose goes to it, on a text that is not long; any othe
 from __future__ import annotations
 
 import re
+from bisect import bisect
 from functools import lru_cache
 from re import _constants as op
 from re import _parser
@@ -22,21 +23,18 @@ _REPEATS = (op.MAX_REPEAT, op.MIN_REPEAT, op.POSSESSIVE_REPEAT)
 
 def search(run: Evaluation, pattern: str, text: str) -> bool:
     """Whether the pattern matches anywhere in the text (`^` and `$` hold it to the whole); the dot matches any character."""
-    compiled = _compiled(pattern)
-    if compiled is None or len(text) > LONGEST_TEXT:
-        return _simulate(run, _states(pattern), text)
-    run.spend(len(text) // 10)
-    return compiled.search(text) is not None
+    compiled = _compiled(run, pattern, text)
+    return compiled.search(text) is not None if compiled else _simulate(run, _states(pattern), text)
 
 
 def replace(run: Evaluation, text: str, pattern: str, substitution: str) -> str:
     """The text with each match replaced; `$1` and `${name}` in the substitution stand for groups. No pattern matches nothing."""
     if not pattern:
         return text
-    compiled = _compiled(pattern)
-    if compiled is None or len(text) > LONGEST_TEXT:
+    compiled = _compiled(run, pattern, text)
+    if compiled is None:
         raise BadExpression(f"replacing {pattern!r} takes too much work here")
-    run.spend(len(text) // 10 + len(substitution))
+    run.spend(len(substitution))
     known = {*map(str, range(compiled.groups + 1)), *compiled.groupindex}
 
     def fill(match):
@@ -48,10 +46,20 @@ def replace(run: Evaluation, text: str, pattern: str, substitution: str) -> str:
     return compiled.sub(fill, text)
 
 
+def _compiled(run: Evaluation, pattern: str, text: str) -> re.Pattern | None:
+    """The pattern for Python's engine, or None where that is not safe. What it takes to be compiled, and to go back at most, is spent."""
+    run.spend(50 + len(pattern))
+    compiled, ways = _engine(pattern)
+    if compiled is None or len(text) > LONGEST_TEXT:
+        return None
+    run.spend(len(text) * (20 + ways) // 200)
+    return compiled
+
+
 @lru_cache(maxsize=512)
-def _compiled(pattern: str) -> re.Pattern | None:
-    """The pattern for Python's engine, or None where that is not safe."""
-    return re.compile(_named(pattern), re.DOTALL) if _ways(_tree(pattern)) <= MOST_WAYS else None
+def _engine(pattern: str) -> tuple[re.Pattern | None, int]:
+    ways = _ways(_tree(pattern))
+    return re.compile(_named(pattern), re.DOTALL) if ways <= MOST_WAYS else None, ways
 
 
 @lru_cache(maxsize=512)
@@ -109,11 +117,10 @@ def _flat(tree):
 class _States:
     """A Thompson automaton: `edges[state]` is a list of (test or None, next state)."""
 
-    __slots__ = ("edges", "final")
+    __slots__ = ("edges", "final", "parts")
 
     def __init__(self):
-        self.edges = []
-        self.final = -1
+        self.edges, self.final, self.parts = [], -1, 0
 
     def build(self, tree):
         start = self.state()
@@ -127,6 +134,9 @@ class _States:
         return len(self.edges) - 1
 
     def sequence(self, tree, start: int) -> int:
+        self.parts += 1
+        if self.parts > MOST_STATES:  # empty parts make no states
+            raise BadExpression("a regular expression with too many repeats")
         for code, argument in tree:
             start = self.piece(code, argument, start)
         return start
@@ -192,15 +202,14 @@ def _test(code, argument):
 
 def _set(items):
     negate = items[0][0] is op.NEGATE
-    tests = []
-    for code, argument in items[negate:]:
-        if code is op.RANGE:
-            tests.append(lambda c, low=chr(argument[0]), high=chr(argument[1]): low <= c <= high)
-        elif code is op.CATEGORY:
-            tests.append(_CATEGORIES[argument])
+    categories = [_CATEGORIES[argument] for code, argument in items if code is op.CATEGORY]
+    ends: list[int] = []  # of ranges that do not meet: a character is in one where an odd number of them is not above it
+    for low, high in sorted(argument if code is op.RANGE else (argument, argument) for code, argument in items if code in (op.RANGE, op.LITERAL)):
+        if ends and low <= ends[-1]:
+            ends[-1] = max(ends[-1], high + 1)
         else:
-            tests.append(_test(code, argument))
-    return lambda c: any(test(c) for test in tests) is not negate
+            ends += (low, high + 1)
+    return lambda c: (bisect(ends, ord(c)) % 2 == 1 or any(test(c) for test in categories)) is not negate
 
 
 def _simulate(run: Evaluation, states: _States, text: str) -> bool:

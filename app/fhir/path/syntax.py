@@ -135,7 +135,12 @@ def _unquote(text: str, position: int) -> str:
             raise BadExpression(f"unknown escape \\{code}", position)
         return _ESCAPES[code]
     inner = text[1:-1]
-    return _ESCAPE.sub(character, inner) if "\\" in inner else inner
+    if "\\" not in inner:
+        return inner
+    try:
+        return _ESCAPE.sub(character, inner).encode("utf-16", "surrogatepass").decode("utf-16")
+    except UnicodeDecodeError:
+        raise BadExpression("half of a surrogate pair, which is no character", position) from None
 
 
 class _Parser:
@@ -256,21 +261,16 @@ class _Parser:
             raise BadExpression("expected a name after %", position)
         # %vs-name and %ext-name are written without quotes in older expressions.
         while self.tokens[self.at][:2] == ("symbol", "-") and text.split("-")[0] in ("vs", "ext"):
-            text += "-" + self.tokens[self.at + 1][1]
-            self.at += 2
+            self.at += 1
+            text += "-" + self.name()
         return External(text)
 
     def invocation(self):
         kind, text, position = self.tokens[self.at]
-        self.at += 1
         if kind == "special":
+            self.at += 1
             return Special(text[1:])
-        if kind == "quoted":
-            name = _unquote(text, position)
-        elif kind == "name":
-            name = text
-        else:
-            raise BadExpression(f"expected a name, found {text!r}" if text else "expected a name before the end", position)
+        name = self.name()
         return Call(name, self.arguments(), position) if self.take("(") else Member(name)
 
     def arguments(self) -> tuple:
@@ -284,13 +284,16 @@ class _Parser:
         self.depth -= 1
         return tuple(out)
 
+    def name(self) -> str:
+        kind, text, position = self.tokens[self.at]
+        if kind not in ("name", "quoted") or len(text) == 2 and kind == "quoted":
+            raise BadExpression(f"expected a name, found {text!r}" if text else "expected a name before the end", position)
+        self.at += 1
+        return text if kind == "name" else _unquote(text, position)
+
     def type_name(self) -> str:
         parts = []
         while True:
-            kind, text, position = self.tokens[self.at]
-            if kind not in ("name", "quoted"):
-                raise BadExpression("expected the name of a type", position)
-            self.at += 1
-            parts.append(text if kind == "name" else _unquote(text, position))
+            parts.append(self.name())
             if not self.take("."):
                 return ".".join(parts)

@@ -85,7 +85,8 @@ _ESCAPES = {"html": (html.escape, html.unescape),
 def _escaping(direction: int):
     def apply(run: Evaluation, text: str, target: str) -> str | None:
         try:
-            return _ESCAPES[target][direction](text) if target in _ESCAPES else None
+            made = _ESCAPES[target][direction](text) if target in _ESCAPES else None
+            return made if made is None or made.encode() else made
         except ValueError:
             return None
     return apply
