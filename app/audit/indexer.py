@@ -79,9 +79,15 @@ class Indexer:
         await asyncio.sleep(0)  # a read that began in this turn of the event loop does not see what another process moved since
 
     def _sizes(self) -> dict[str, int]:
-        with contextlib.suppress(FileNotFoundError):
-            return {e.name: e.stat().st_size for e in os.scandir(self.folder) if e.name.endswith(SUFFIX)}
-        return {}
+        return {entry.name: found.st_size for entry, found in self._files(SUFFIX)}
+
+    def _files(self, suffix: str):
+        """(entry, its stat) of the files there whose names end so; others remove and rename them meanwhile."""
+        with contextlib.suppress(FileNotFoundError), os.scandir(self.folder) as entries:
+            for entry in entries:
+                if entry.name.endswith(suffix):
+                    with contextlib.suppress(FileNotFoundError):
+                        yield entry, entry.stat()
 
     # the turn
 
@@ -165,9 +171,9 @@ class Indexer:
 
     def _tidy(self) -> None:
         """Removes what was never finished opening."""
-        for entry in os.scandir(self.folder):
-            if entry.name.endswith(SUFFIX + ".new") and entry.stat().st_mtime < time.time() - ABANDONED and _ended(entry.path):
-                with contextlib.suppress(FileNotFoundError):
+        for entry, found in self._files(SUFFIX + ".new"):
+            with contextlib.suppress(FileNotFoundError):
+                if found.st_mtime < time.time() - ABANDONED and _ended(entry.path):
                     os.unlink(entry.path)
 
 

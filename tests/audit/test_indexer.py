@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import fcntl
 import json
 import logging
@@ -85,6 +86,26 @@ async def test_a_journal_that_is_being_written_stays_and_one_that_was_left_goes_
     await journal.close()
     await indexer.once()
     assert journals(folder) == [] and len(await kept(store)) == 3
+
+
+async def test_a_file_that_goes_while_files_are_listed_hides_no_other(store, folder, monkeypatch):
+    journal, indexer, listed = Journal(str(folder), "site"), Indexer(str(folder), store), os.scandir
+    access = await journal.write(made())
+
+    @contextlib.contextmanager
+    def going(path):
+        for name in ("0.journal", "0.journal.new"):
+            (folder / name).touch()
+        with listed(path) as entries:
+            found = list(entries)
+        for name in ("0.journal", "0.journal.new"):
+            (folder / name).unlink()
+        yield found
+    monkeypatch.setattr(indexing.os, "scandir", going)
+    await indexer.catch_up()
+    monkeypatch.undo()
+    assert await store.access(access.journal, access.sequence) is not None
+    await journal.close()
 
 
 async def test_orphans_of_dead_writers_are_moved_and_removed(store, folder):
