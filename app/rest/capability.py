@@ -125,7 +125,7 @@ def _pointing(known: Own) -> dict[str, list[str]]:
 
 def _follows(param) -> bool:
     """Whether includes can follow it."""
-    return param.type == "reference"
+    return param.type == "reference" and not param.inner
 
 
 def _includes(type: str, known: Own, pointing: dict[str, list[str]]) -> tuple[list[str], list[str]]:

@@ -102,8 +102,7 @@ def link(types: tuple[str, ...], code: str, type: str, rest: str, context: Conte
 def _link(param: Param, type: str, rest: str, context: Context, make: Callable[[str], Clause], bounds: Bounds) -> Clause:
     if param.type != "reference":
         raise errors.Unsupported(f"{param.code} is a {param.type} parameter; only references are chained.")
-    if param.canonical:
-        raise errors.Unsupported(f"{param.code} holds canonical urls, which are not chained.")
+    _leads(param)
     if type and type not in param.targets:
         raise errors.Invalid(f"{param.code} does not point to {type}, but to {', '.join(param.targets)}.")
     found, refused = [], None
@@ -121,6 +120,14 @@ def _link(param: Param, type: str, rest: str, context: Context, make: Callable[[
     return either(*found)
 
 
+def _leads(param: Param) -> None:
+    """Errors: Unsupported for a reference that does not lead to resources by their id."""
+    if param.canonical:
+        raise errors.Unsupported(f"{param.code} holds canonical urls, which are not chained.")
+    if param.inner:
+        raise errors.Unsupported(f"{param.code} finds resources inside of others, which are not chained.")
+
+
 def has_parts(name: str) -> list[str]:
     """[`_has`, type, reference, criterion] of a reverse chain. Errors: Invalid."""
     parts = name.split(":", 3)
@@ -136,6 +143,7 @@ def back(types: tuple[str, ...], type: str, code: str, context: Context, make: C
     param = parameters.find(type, code, context)
     if param.type != "reference":
         raise errors.Unsupported(f"{type}.{code} is a {param.type} parameter; _has takes a reference.")
+    _leads(param)
     if types and not set(types).intersection(param.targets):
         raise errors.Invalid(f"{type}.{code} does not point to {', '.join(types)}, but to {', '.join(param.targets)}.")
     with bounds:

@@ -45,6 +45,8 @@ def parse(text: str, context: Context, *, reverse: bool, iterate: bool) -> Inclu
         param = parameters.find(type, code, context)
         if param.type != "reference":
             raise errors.Invalid(f"{type}:{code} is a {param.type} parameter; only references can be included.")
+        if param.inner:
+            raise errors.Unsupported(f"{type}:{code} finds resources inside of others; they come with what they are in.")
         if target and target not in param.targets:
             raise errors.Invalid(f"{type}:{code} does not point to {target}, but to {', '.join(param.targets)}.")
     return Include(type, code, target, reverse, iterate)
@@ -155,11 +157,11 @@ def _sources(include: Include) -> tuple[str, ...]:
 
 
 def _params(type: str, code: str, own: Own) -> list:
-    """The parameter, or all references but canonical ones, which are followed by their name alone."""
+    """The parameter, or all references that can be included but canonical ones, which are followed by their name alone."""
     known = parameters.of(type, own)
     if code != "*":
         return [known[code]]
-    return [p for p in known.values() if p.type == "reference" and not p.canonical]
+    return [p for p in known.values() if p.type == "reference" and not p.canonical and not p.inner]
 
 
 def _queries(types: tuple[str, ...], ways: list[Clause]) -> list[Query]:

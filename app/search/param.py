@@ -26,6 +26,11 @@ class Param(NamedTuple):
         """Whether it holds canonical urls alone, which name no resource by its id."""
         return bool(self.kinds) and self.kinds <= {"canonical", "uri", "url"}
 
+    @property
+    def inner(self) -> bool:
+        """Whether it finds resources within the resource, which are not those of the server that have the same id."""
+        return self.kinds == {"Resource"}
+
 
 class Defined(NamedTuple):
     """A parameter of a store's own on one type. definition: its Parameter of app.fhir.definitions; ready: all resources have its rows; since: microseconds."""

@@ -179,6 +179,8 @@ class _Reading:
     def _sort(self, modifier: str, value: str) -> None:
         self._once("_sort", modifier)
         codes = value.split(",")
+        if "" in codes:
+            raise errors.Invalid("A key of the order is empty.")
         if len(codes) > MOST_KEYS:
             raise errors.TooCostly(f"{len(codes)} keys of an order; {MOST_KEYS} is the most.")
         self.sort = tuple(_key(self.types, code, self.context) for code in codes)
@@ -222,7 +224,7 @@ class _Reading:
     RESULTS = {"_sort": _sort, "_count": _count, "_total": _choice("_total", ("none", "estimate", "accurate")),
                "_summary": _choice("_summary", ("true", "text", "data", "count", "false")), "_elements": _elements, "_explain": _choice("_explain", ("true", "false")),
                "_include": _include("_include", False), "_revinclude": _include("_revinclude", True),
-               "_contained": _only("_contained", "false", "what is contained in a resource is found through it, not by itself"),
+               "_contained": _only("_contained", "false", "contained resources are not found"),
                "_containedType": _only("_containedType", "container", "contained resources are not found by themselves")}
 
 

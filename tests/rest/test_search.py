@@ -241,3 +241,19 @@ async def test_an_address_in_a_bundle_that_no_utf_8_holds_is_refused(client):
     for url in ("Patient?family=\\ud800", "Patient?_filter=family eq \\ud800", "Patient?family=%ED%A0%80"):
         inside = await client.post("", content='{"resourceType": "Bundle", "type": "batch", "entry": [{"request": {"method": "GET", "url": "%s"}}]}' % url.replace("\\\\", "\\"))
         assert inside.status_code == 400 or inside.json()["entry"][0]["response"]["status"].startswith("400"), inside.text
+
+
+async def test_what_leads_to_no_resource_by_its_id_is_not_followed(client):
+    """A document's composition is not the Composition of the server that has its id; https://hl7.org/fhir/R4/bundle.html#search"""
+    composition = {"resourceType": "Composition", "status": "final", "type": {"text": "a"}, "date": "2026", "author": [{"display": "b"}], "title": "Title"}
+    document = {"resourceType": "Bundle", "type": "document", "identifier": {"system": "urn:s", "value": "1"}, "timestamp": "2026-01-01T00:00:00Z",
+                "entry": [{"fullUrl": "urn:uuid:61ebe359-bfdc-4613-8bf2-c5e300945f0a", "resource": {**composition, "id": "1"}}]}
+    for each in ({**composition, "id": "1", "title": "Stranger"}, {**document, "id": "doc"}):
+        assert (await client.put(f"{each['resourceType']}/{each['id']}", json=each)).status_code == 201
+    assert found(await client.get("Bundle?composition=Composition/1")) == ["Bundle/doc"]
+    for search in ("Bundle?composition.title=Stranger", "Composition?_has:Bundle:composition:type=document", "Bundle?_include=Bundle:composition", "Composition?_revinclude=Bundle:composition",
+                   "Questionnaire?_has:QuestionnaireResponse:questionnaire:status=completed", "Questionnaire?_filter=_has:QuestionnaireResponse:questionnaire.status eq completed", "Location?partof:below=a"):
+        refused = await client.get(search)
+        assert refused.status_code == 400 and issue(refused)["code"] == "not-supported", search
+    assert found(await client.get("Bundle?_include=*")) == ["Bundle/doc"] and found(await client.get("Composition?_revinclude=*")) == ["Composition/1"]
+    assert issue(await client.get("Patient?_sort="))["diagnostics"] == "A key of the order is empty."

@@ -102,8 +102,6 @@ def check(param, modifier: str) -> None:
     modifiers = supported(param).modifiers
     if not modifier or (modifier in modifiers and modifier != "[type]") or ("[type]" in modifiers and modifier in param.targets):
         return
-    if modifier in getattr(TYPES[param.type], "LATER", ()):
-        raise errors.Unsupported(f"The modifier :{modifier} of {param.code} is not served yet.")
     known = ", ".join(f":{m}" for m in modifiers) or "none"
     raise errors.Unsupported(f"{param.code} has no modifier :{modifier}; it has {known}.")
 

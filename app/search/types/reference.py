@@ -15,8 +15,6 @@ from app.search.types.text import plain, split
 
 MODIFIERS = ("identifier", "[type]")
 PREFIXES = ()
-LATER = ("above", "below")
-"""Searches of hierarchies, refused until they are built."""
 _ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
 _RELATIVE = re.compile(r"([A-Z][A-Za-z]+)/([A-Za-z0-9\-.]{1,64})(/_history/[A-Za-z0-9\-.]{1,64})?")
 VERSIONED = re.compile(r"([A-Z][A-Za-z]+)/([A-Za-z0-9\-.]{1,64})(?:/_history/([1-9][0-9]{0,14}))?")
