@@ -6,8 +6,10 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import re
 import time
-from collections.abc import Callable
+from collections import ChainMap
+from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -16,20 +18,26 @@ from app import errors
 from app.caller import Caller, system
 from app.fhir import json, validate
 from app.mapping import ledger as ledgers
-from app.mapping import report
+from app.mapping import references, report
 from app.mapping.identity import Ids, new_secret
-from app.mapping.ledger import Ledger, Rejected, Unmapped
-from app.mapping.merge import Source, State, decide, stored, written
+from app.mapping.ledger import Held, Ledger, Rejected, Unmapped
+from app.mapping.merge import CUSTODIAN, Source, State, decide, stored, written
 from app.mapping.readers import reader
+from app.mapping.readers.record import Record
 from app.mapping.reject import Reject
 from app.mapping.report import Import
-from app.mapping.rules import Made, Mapping, Row, Site
+from app.mapping.rules import Made, Mapping, Row, Site, Target
 from app.records import Change, Records, World
+from app.workflow import job as tasks
 
 CHUNK = 500
 """Records of a chunk, where the store's commits take that many."""
 PAGE = 200
 """Ids asked for in one search."""
+KNOWN = 200_000
+"""References whose targets are remembered to be there."""
+HOLDS = 5
+"""Chunks with held records that are read at once."""
 TRIES = 5
 Progress = Callable[[int, int, Ledger], None]
 """Told after each chunk: bytes done, bytes of the file, sums so far."""
@@ -61,6 +69,7 @@ async def run(world: World, mapping: Mapping, path: Path, *, name: str = "", out
         await job.all(max_rejects, progress)
         if await asyncio.to_thread(sha256, path) != digest:
             raise Busy(f"{job.name} changed while it was read; import it again.")
+    await job.release()
     rejects, unmapped = await job.told()
     done = report.result(mapping, job.name, digest, _all_unchanged(job.ledger) if already else job.ledger, rejects, unmapped,
                          task="" if dry else f"Task/{job.id}", seconds=time.monotonic() - began, resumed=resumed, already=already, dry=dry,
@@ -85,9 +94,12 @@ def _all_unchanged(ledger: Ledger) -> Ledger:
 
 @dataclass(slots=True)
 class Chunk:
-    """A chunk in the making: the ledger after it, states by `Type/id`, and what it has to tell."""
+    """A chunk in the making: the ledger after it, where it comes from, states by `Type/id`, what lookups find, and what it has to tell."""
     ledger: Ledger
+    source: Source
     states: dict[str, State]
+    found: dict[str, set[str]]
+    held: list[Held] = field(default_factory=list)
     rejected: list[Rejected] = field(default_factory=list)
     met: list[tuple[int, str, str, str]] = field(default_factory=list)
 
@@ -102,13 +114,22 @@ class Mapped:
     skipped: str = ""
 
 
+def _held(held: Held) -> Mapped:
+    row = Row([], None)
+    row.targets = held.targets
+    return Mapped(Record(held.row, held.place, held.length, []), held.made, row)
+
+
 class _Run:
     def __init__(self, world: World, mapping: Mapping, path: Path, name: str, digest: str, ids: Ids, dry: bool):
         self.records, self.mapping, self.name, self.digest, self.ids, self.dry = Records(world, caller(mapping.site)), mapping, name, digest, ids, dry
         self.reader = reader(path, mapping)
         self.id = ids("Task", f"{mapping.site.name}/import", (digest, mapping.hash))
         self.ledger, self.version = Ledger(row=self.reader.first), None
+        self.source = Source(mapping.name, digest[:12], 0)
         self.seen: dict[str, State] = {}
+        self.there: dict[str, None] = {}
+        self.held: list[Held] = []
         self.rejected: list[Rejected] = []
         self.unmapped: list[Unmapped] = []
         self.columns = {template.name: next(iter(mapping.keys[template.name].columns), "") for template in mapping.templates}
@@ -185,7 +206,7 @@ class _Run:
     async def _decide(self, batch: list[Mapped], state: str, checked: bool) -> Chunk:
         """What the chunk will write, beside what is stored now."""
         ledger = self.ledger.copy()
-        chunk = Chunk(ledger, await self._stored(batch))
+        chunk = Chunk(ledger, self.source, await self._stored(batch), await self._found(batch))
         for mapped in batch:
             self._record(mapped, chunk, checked)
         if batch:
@@ -204,7 +225,42 @@ class _Run:
         for type, names in wanted.items():
             fetched = await self._fetch(type, sorted(names))
             states.update({ref: stored(entry.text, entry.version, site) for ref, entry in fetched.items()})
+        await self._look({target.reference for target in _targets(batch)} - states.keys())
         return {**states, **self.seen}
+
+    async def _look(self, refs: Iterable[str]) -> None:
+        """Remembers which of these are there."""
+        if len(self.there) > KNOWN:
+            self.there.clear()
+        wanted: dict[str, list[str]] = {}
+        for type, slash, id in (ref.partition("/") for ref in refs if "?" not in ref and ref not in self.there):
+            wanted.setdefault(type, []).append(id)
+        for type, names in wanted.items():
+            self.there.update(dict.fromkeys(await self._fetch(type, sorted(names))))
+
+    async def _found(self, batch: list[Mapped]) -> dict[str, set[str]]:
+        """What each lookup of the batch finds among the site's own resources."""
+        found: dict[str, set[str]] = {target.reference: set() for target in _targets(batch) if "?" in target.reference}
+        by: dict[str, list[str]] = {}
+        for type, _, value in (one.partition("?identifier=") for one in found):
+            by.setdefault(type, []).append(_escaped(value))
+        for type, values in by.items():
+            for start in range(0, len(values), PAGE):
+                async for entry in self._all(type, [("identifier", ",".join(values[start:start + PAGE])), ("_tag", f"{CUSTODIAN}|{self.mapping.site.organization}")]):
+                    _notice(found, f"{type}/{entry.id}", json.loads(entry.text))
+        for ref, state in self.seen.items() if found else ():
+            _notice(found, ref, state.content)
+        return found
+
+    async def _all(self, type: str, pairs: list[tuple[str, str]], count: int = PAGE) -> AsyncIterator:
+        """Every entry of a search."""
+        page = await self.records.search((type,), [*pairs, ("_count", str(count))])
+        while True:
+            for entry in page.entries:
+                yield entry
+            if not page.next:
+                return
+            page = await self.records.search((type,), [], cursor=page.next)
 
     async def _fetch(self, type: str, names: list[str]) -> dict:
         """Entries by `Type/id`, of those that exist."""
@@ -223,9 +279,12 @@ class _Run:
         try:
             if mapped.reject:
                 raise mapped.reject
-            states, outcomes = self._resources(mapped, chunk.states, checked)
+            made = references.resolved(mapped.made, mapped.row.targets, ChainMap(chunk.states, self.there), chunk.found)
+            states, outcomes = self._resources(made, chunk, record.row, checked)
         except Reject as reject:
             ledger.reject(reject.code)
+            if reject.code == "dangling":
+                chunk.held.append(Held(record.row, record.place, record.length, mapped.made, mapped.row.targets))
             chunk.rejected.append(Rejected(record.row, record.place, record.length, reject.code, reject.rule, reject.column, reject.message, mapped.row is not None))
             return
         ledger.accepted += 1
@@ -233,31 +292,33 @@ class _Run:
             ledger.note(warning)
         if mapped.skipped:
             ledger.note("skipped")
-        elif self._repeats(mapped, chunk.states, outcomes):
+        elif self._repeats(mapped, chunk, outcomes):
             ledger.note("duplicate")
         for made, outcome in zip(mapped.made, outcomes):
             ledger.count(made.resource["resourceType"], "unchanged" if outcome == "stale" else outcome)
             if outcome == "stale":
                 ledger.note("stale")
         chunk.states.update(states)
+        for ref, state in states.items() if chunk.found else ():
+            _notice(chunk.found, ref, state.content)
 
-    def _resources(self, mapped: Mapped, known: dict[str, State], checked: bool) -> tuple[dict[str, State], list[str]]:
-        source, states, outcomes = Source(self.mapping.name, self.digest[:12], mapped.record.row), {}, []
-        for made in mapped.made:
+    def _resources(self, many: list[Made], chunk: Chunk, row: int, checked: bool) -> tuple[dict[str, State], list[str]]:
+        source, states, outcomes = chunk.source._replace(row=row), {}, []
+        for made in many:
             ref = f"{made.resource['resourceType']}/{made.resource['id']}"
-            outcome, state = decide(made, states.get(ref) or known.get(ref), source._replace(newer=made.newer_by), self.columns[made.rule])
+            outcome, state = decide(made, states.get(ref) or chunk.states.get(ref), source._replace(newer=made.newer_by), self.columns.get(made.rule, ""))
             if checked and state.changed:
                 _valid(state.content, made)
             states[ref] = state
             outcomes.append(outcome)
         return states, outcomes
 
-    def _repeats(self, mapped: Mapped, known: dict[str, State], outcomes: list[str]) -> bool:
+    def _repeats(self, mapped: Mapped, chunk: Chunk, outcomes: list[str]) -> bool:
         """The record says nothing that an earlier row of this file has not said."""
         if not mapped.made or set(outcomes) != {"unchanged"}:
             return False
-        held = [known[f"{made.resource['resourceType']}/{made.resource['id']}"].source for made in mapped.made]
-        return all(source and source.file == self.digest[:12] and source.row < mapped.record.row for source in held)
+        held = [chunk.states[f"{made.resource['resourceType']}/{made.resource['id']}"].source for made in mapped.made]
+        return all(source and source.file == chunk.source.file and source.row < mapped.record.row for source in held)
 
     async def _commit(self, chunk: Chunk) -> None:
         if not self.dry:
@@ -266,19 +327,73 @@ class _Run:
         self.seen, self.ledger = (chunk.states if self.dry else {}), chunk.ledger
         if self.dry:
             self.rejected += chunk.rejected
+            self.held += chunk.held
             self.unmapped += ledgers.tally(chunk.met)
 
     async def _save(self, chunk: Chunk) -> None:
-        changes = [_change(ref, state) for ref, state in chunk.states.items() if state.changed]
+        changes = _changes(chunk)
         unmapped, organization = ledgers.tally(chunk.met), self.mapping.site.organization
         if chunk.rejected or unmapped:
             chunk.ledger.chunks.append(chunk.ledger.chunk)
-            task = ledgers.chunk_task(self._chunk_id(chunk.ledger.chunk), self.id, chunk.ledger.chunk, chunk.rejected, unmapped)
+            task = ledgers.chunk_task(self._chunk_id(chunk.ledger.chunk), organization, self.id, chunk.ledger.chunk, chunk.rejected, unmapped, chunk.held)
             changes.append(Change("update", "Task", task["id"], task, place=f"chunk {chunk.ledger.chunk}"))
         task = ledgers.run_task(self.id, organization, self.mapping, self.name, self.digest, chunk.ledger)
         changes.append(Change("update", "Task", self.id, task, place="run", **_guarded(self.version)))
         done = await self.records.commit(changes)
         self.version = done[-1].entry.version
+
+    async def release(self) -> None:
+        """Brings in the held records, of this run and of earlier ones of the organisation, whose targets have come, until no more can."""
+        if self.dry:
+            while self.held and await self._retry_dry():
+                pass
+            return
+        held = [("code", f"{tasks.JOBS}|import-chunk"), ("status", "on-hold"), ("owner", f"Organization/{self.mapping.site.organization}")]
+        moved = True
+        while moved:
+            moved = False
+            async for entry in self._all("Task", held, HOLDS):
+                moved = await self._retry_stored(entry) or moved
+
+    async def _retry_dry(self) -> bool:
+        held, rows = self.held, {one.row for one in self.held}
+        chunk = await self._retry(held, self.ledger, self.source)
+        self.rejected = sorted([one for one in self.rejected if one.row not in rows] + chunk.rejected)
+        self.held, self.ledger, self.seen = chunk.held, chunk.ledger, chunk.states
+        return len(chunk.held) < len(held)
+
+    async def _retry_stored(self, entry) -> bool:
+        """Tries the held records of a chunk once more; True where some came in or are refused now. A run that is under way keeps its own."""
+        task = json.loads(entry.text)
+        run = task["partOf"][0]["reference"].removeprefix("Task/")
+        kept = (await self._fetch("Task", [run]))[f"Task/{run}"]
+        parent, held = json.loads(kept.text), ledgers.read_held(task)
+        ledger, told = ledgers.read_run(parent), tasks.told(parent, "input")
+        if ledger.state == "open" and run != self.id:
+            return False
+        chunk = await self._retry(held, ledger, Source(told["mapping"].rpartition("|")[0], told["file-sha256"][:12], 0))
+        if len(chunk.held) == len(held):
+            return False
+        rows, (rejects, unmapped) = {one.row for one in held}, ledgers.read_chunk(task)
+        chunk.rejected += [one for one in rejects if one.row not in rows]
+        number = int(task["description"].removeprefix("chunk "))
+        again = ledgers.chunk_task(entry.id, self.mapping.site.organization, run, number, chunk.rejected, unmapped, chunk.held)
+        try:
+            done = await self.records.commit([*_changes(chunk), Change("update", "Task", entry.id, again, place="held", **_guarded(entry.version)),
+                                              Change("update", "Task", run, ledgers.with_ledger(parent, chunk.ledger), place="run", **_guarded(kept.version))])
+        except errors.VersionMismatch:  # another run brings them in
+            return False
+        if run == self.id:
+            self.ledger, self.version = chunk.ledger, done[-1].entry.version
+        return True
+
+    async def _retry(self, held: list[Held], ledger: Ledger, source: Source) -> Chunk:
+        batch, ledger = [_held(one) for one in held], ledger.copy()
+        chunk = Chunk(ledger, source, await self._stored(batch), await self._found(batch))
+        for mapped in batch:
+            ledger.take_back("dangling")
+            self._record(mapped, chunk, True)
+        return chunk
 
     def _chunk_id(self, number: int) -> str:
         return self.ids("Task", f"{self.mapping.site.name}/import-chunk", (self.digest, self.mapping.hash, str(number)))
@@ -294,6 +409,26 @@ class _Run:
             for all_of, some in zip((rejects, unmapped), ledgers.read_chunk(json.loads(held[f"Task/{name}"].text))):
                 all_of += some
         return rejects, unmapped
+
+
+def _targets(batch: list[Mapped]) -> Iterable[Target]:
+    return (target for mapped in batch if mapped.row and mapped.made for target in mapped.row.targets)
+
+
+def _escaped(value: str) -> str:
+    """`system|value` as a search takes it: what separates within either is escaped."""
+    system, _, number = value.partition("|")
+    return "|".join(re.sub(r"([\\$,|])", r"\\\1", part) for part in (system, number))
+
+
+def _notice(found: dict[str, set[str]], ref: str, resource: dict) -> None:
+    for one in references.lookups(resource):
+        if one in found:
+            found[one].add(ref)
+
+
+def _changes(chunk: Chunk) -> list[Change]:
+    return [_change(ref, state) for ref, state in chunk.states.items() if state.changed]
 
 
 def _change(ref: str, state: State) -> Change:

@@ -162,6 +162,11 @@ def ref(scope, resource: str, *key: Given) -> Step:
     return scope.reference(resource, key)
 
 
+def lookup(scope, resource: str, system: str) -> Step:
+    """A Reference to the one resource of that type and of the site's organisation that has the value as an identifier of that system."""
+    return scope.lookup(resource, system)
+
+
 def idcard_birth(scope) -> Step:
     """The birth date in an identity card's number (GB 11643-1999); nothing where there is none."""
     return lambda value, row: birth(value)
@@ -194,7 +199,7 @@ def mask(scope, keep: int) -> Step:
 FUNCTIONS: dict[str, Callable[..., Step]] = {
     "required": required, "default": default, "trim": trim, "upper": upper, "pad": pad, "prefix": prefix, "split": split, "extract": extract,
     "concat": concat, "number": number, "integer": integer, "bool": bool, "date": date, "datetime": datetime, "instant": datetime,
-    "quantity": quantity, "code": code, "coding": coding, "ref": ref, "idcard_birth": idcard_birth, "idcard_sex": idcard_sex,
+    "quantity": quantity, "code": code, "coding": coding, "ref": ref, "lookup": lookup, "idcard_birth": idcard_birth, "idcard_sex": idcard_sex,
     "check_idcard": check_idcard, "mask": mask,
 }
 ON_NOTHING = {"required", "default", "concat", "ref"}

@@ -9,6 +9,8 @@ from collections import Counter
 from dataclasses import asdict, dataclass, field
 from typing import NamedTuple
 
+from app.fhir import json as fhir
+from app.mapping.rules import Made, Target
 from app.workflow import job
 
 OUTCOMES = ("created", "updated", "unchanged")
@@ -25,6 +27,15 @@ class Rejected(NamedTuple):
     message: str
     whole: bool = True
     """The record could be read as a row of the file."""
+
+
+class Held(NamedTuple):
+    """A record whose references do not all have their targets yet: where it is, what it makes, and what it refers to."""
+    row: int
+    place: int
+    length: int
+    made: list[Made]
+    targets: list[Target]
 
 
 class Unmapped(NamedTuple):
@@ -68,6 +79,12 @@ class Ledger:
     def reject(self, code: str) -> None:
         self.rejects[code] = self.rejects.get(code, 0) + 1
 
+    def take_back(self, code: str) -> None:
+        """A reject that is judged anew: it is as if its record had not been met."""
+        self.records, self.rejects[code] = self.records - 1, self.rejects[code] - 1
+        if not self.rejects[code]:
+            del self.rejects[code]
+
     def copy(self) -> "Ledger":
         return Ledger(**json.loads(json.dumps(asdict(self))))
 
@@ -82,10 +99,19 @@ def run_task(id: str, organization: str, mapping, name: str, digest: str, ledger
                     id=id, owner={"reference": f"Organization/{organization}"})
 
 
-def chunk_task(id: str, run: str, number: int, rejected: list[Rejected], unmapped: list[Unmapped]) -> dict:
-    """The Task of a chunk: its rejects and unmapped codes."""
-    outputs = {label: _text(rows) for label, rows in (("rejects", rejected), ("unmapped", unmapped)) if rows}
-    return job.task("import-chunk", "completed", f"chunk {number}", outputs=outputs, id=id, partOf=[{"reference": f"Task/{run}"}])
+def chunk_task(id: str, organization: str, run: str, number: int, rejected: list[Rejected], unmapped: list[Unmapped], held: list[Held]) -> dict:
+    """The Task of a chunk: its rejects, unmapped codes and held records; on hold while there are any of these."""
+    outputs = {label: _text(rows) for label, rows in (("rejects", sorted(rejected)), ("unmapped", unmapped)) if rows}
+    if held:
+        outputs["held"] = fhir.dumps([_plain(one) for one in held]).decode()
+    return job.task("import-chunk", "on-hold" if held else "completed", f"chunk {number}", outputs=outputs, id=id,
+                    partOf=[{"reference": f"Task/{run}"}], owner={"reference": f"Organization/{organization}"})
+
+
+def with_ledger(task: dict, ledger: Ledger) -> dict:
+    """A run's Task with another ledger."""
+    told = [one for one in task["output"] if one["type"]["text"] != "ledger"]
+    return {**task, "output": [*told, *job.task("", "", "", None, {"ledger": _text(asdict(ledger))})["output"]]}
 
 
 def read_run(task: dict) -> Ledger:
@@ -95,8 +121,19 @@ def read_run(task: dict) -> Ledger:
 
 def read_chunk(task: dict) -> tuple[list[Rejected], list[Unmapped]]:
     """What a chunk's Task tells."""
-    held = job.told(task)
-    return [Rejected(*row) for row in json.loads(held.get("rejects", "[]"))], [Unmapped(*row) for row in json.loads(held.get("unmapped", "[]"))]
+    told = job.told(task)
+    return [Rejected(*row) for row in json.loads(told.get("rejects", "[]"))], [Unmapped(*row) for row in json.loads(told.get("unmapped", "[]"))]
+
+
+def read_held(task: dict) -> list[Held]:
+    """The records that a chunk's Task holds; numbers keep their text."""
+    held = fhir.parse(job.told(task).get("held", "[]").encode())
+    return [Held(int(row), int(place), int(length), [Made(*one) for one in made], [Target(*one) for one in targets]) for row, place, length, made, targets in held]
+
+
+def _plain(held: Held) -> list:
+    """Named tuples as lists, for JSON."""
+    return [held.row, held.place, held.length, [list(one) for one in held.made], [list(one) for one in held.targets]]
 
 
 def tally(met: list[tuple[int, str, str, str]]) -> list[Unmapped]:

@@ -14,6 +14,8 @@ CODES = {
     "bad-number": "not a number",
     "bad-value": "a value that the rule cannot use",
     "unmapped-code": "a code that the code table does not hold",
+    "dangling": "a resource that it refers to is not here yet; the record is held and comes in by itself when that arrives",
+    "ambiguous": "a lookup finds more than one resource of the site's organisation",
     "duplicate-key": "a different record of the same file has this key",
     "edited-elsewhere": "the stored resource was changed by somebody else since this feed wrote it",
     "stale": "an older state than the stored one",

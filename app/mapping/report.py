@@ -10,6 +10,8 @@ from pathlib import Path
 from app.errors import Issue, outcome
 from app.mapping.ledger import Ledger, Rejected, Unmapped
 
+COUNTED = ("stale", "duplicate", "skipped")
+"""Notes that the summary counts by themselves; the others are warnings."""
 COLUMNS = ("_row", "_place", "_code", "_rule", "_column", "_message")
 
 
@@ -42,10 +44,16 @@ class Import:
     dry: bool = False
     new_columns: tuple[str, ...] = ()
 
+    @property
+    def held(self) -> int:
+        """Records that wait for what they refer to."""
+        return self.by_code.get("dangling", 0)
+
     def summary(self) -> dict:
         """All but the rejects themselves, for summary.json."""
         return {"mapping": self.mapping, "version": self.version, "file": self.file, "sha256": self.sha256, "dry": self.dry, "records": self.records,
-                "accepted": self.accepted, "rejected": self.rejected, "rejects": self.by_code, "resources": self.resources, "notes": self.notes,
+                "accepted": self.accepted, "rejected": self.rejected, "rejects": self.by_code, "resources": self.resources, "held": self.held,
+                **{name: self.notes.get(name, 0) for name in COUNTED}, "warnings": {name: count for name, count in self.notes.items() if name not in COUNTED},
                 "unmapped": sum(one.count for one in self.unmapped), "new_columns": list(self.new_columns), "task": self.task, "resumed": self.resumed,
                 "already": self.already, "stopped": self.stopped, "seconds": round(self.seconds, 3)}
 

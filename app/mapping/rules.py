@@ -58,15 +58,23 @@ class Source:
         return not self.files or fnmatch(name.lower(), self.files.lower())
 
 
+class Target(NamedTuple):
+    """What a reference of a record names: `Type/id`, or of a lookup the search `Type?identifier=system|value`; with the column and the rule that say so."""
+    reference: str
+    column: str
+    place: str
+
+
 class Row:
     """A record on its way through the rules: values in the mapping's column order (None for empty), and what the rules noticed."""
 
-    __slots__ = ("values", "ids", "unmapped", "warnings")
+    __slots__ = ("values", "ids", "unmapped", "warnings", "targets")
 
     def __init__(self, values: list[str | None], ids: Callable):
         self.values, self.ids = values, ids
         self.unmapped: list[tuple[str, str, str]] = []
         self.warnings: list[str] = []
+        self.targets: list[Target] = []
 
     def warn(self, code: str) -> None:
         self.warnings.append(code)
@@ -246,15 +254,15 @@ class _Compiler:
             return self.object(node, about)
         if node.startswith("="):
             return Part(self.given(node, many), True)
-        constant = about.constant(self.system(node), node.place)
+        constant = about.constant(self.system(node, node.place), node.place)
         return Part(lambda row: constant, False)
 
-    def system(self, node: Text) -> str:
-        if not node.startswith("$"):
-            return str(node)
-        if node[1:] not in self.site.systems:
-            raise Mistake(node.place, f"site.yaml has no system '{node[1:]}'")
-        return str(self.site.systems[node[1:]])
+    def system(self, text: str, place: str) -> str:
+        if not text.startswith("$"):
+            return str(text)
+        if text[1:] not in self.site.systems:
+            raise Mistake(place, f"site.yaml has no system '{text[1:]}'")
+        return str(self.site.systems[text[1:]])
 
     def object(self, node: Map, about: Shape) -> Part:
         when = self.condition(node["when"]) if isinstance(node.get("when"), Text) else None
@@ -297,8 +305,8 @@ class _Compiler:
             source, calls = None, (source, *calls)
         if source is None and calls[0].name not in SOURCES and calls[0].name in FUNCTIONS:
             raise Mistake(place, f"'{calls[0].name}' needs a value before it: COLUMN | {calls[0].name}")
-        steps = tuple((self.step(call, place, many), call.name in ON_NOTHING) for call in calls)
         column = next(iter(tree.paths(node)), "")
+        steps = tuple((self.step(call, Scope(self, place, many, column)), call.name in ON_NOTHING) for call in calls)
         return partial(_pipe, self.run(source, place) if source is not None else _nothing, steps, column, place)
 
     def column(self, name: str, place: str) -> int:
@@ -307,13 +315,14 @@ class _Compiler:
         self.read.add(name)
         return self.columns[name]
 
-    def step(self, call: tree.Call, place: str, many: bool) -> Callable:
+    def step(self, call: tree.Call, scope: "Scope") -> Callable:
+        place = scope.place
         if call.name not in FUNCTIONS:
             raise Mistake(place, f"no function '{call.name}'; known are {', '.join(sorted(FUNCTIONS))}")
         make = FUNCTIONS[call.name]
         signature = inspect.signature(make)
         try:
-            bound = signature.bind(Scope(self, place, many), *call.arguments, **dict(call.named))
+            bound = signature.bind(scope, *call.arguments, **dict(call.named))
         except TypeError as error:
             raise Mistake(place, f"{call.name}: {error}") from None
         for parameter in list(signature.parameters.values())[1:]:
@@ -381,10 +390,11 @@ class _Compiler:
 
 
 class Scope(NamedTuple):
-    """What a function may know while it is compiled: its place, whether its value stands in a list, tables, and the other resources."""
+    """What a function may know while it is compiled: its place, whether its value stands in a list, the column it reads first, tables, and the other resources."""
     compiler: _Compiler
     place: str
     many: bool
+    column: str
 
     @property
     def zone(self) -> ZoneInfo:
@@ -405,9 +415,20 @@ class Scope(NamedTuple):
         key = keys[name]
 
         def step(value, row):
-            id = key.id(row, parts)
-            return id and {"reference": f"{key.type}/{id}"}
+            if (id := key.id(row, parts)) is None:
+                return None
+            return self.told(row, f"{key.type}/{id}", key.columns[0])
         return step
+
+    def lookup(self, type: str, system: str) -> Callable:
+        """The step that gives a Reference which the run resolves, chunk by chunk."""
+        shape(type, self.place)
+        system = self.compiler.system(system, self.place)
+        return lambda value, row: self.told(row, f"{type}?identifier={system}|{value}", self.column)
+
+    def told(self, row: Row, reference: str, column: str) -> dict:
+        row.targets.append(Target(reference, column, self.place))
+        return {"reference": reference}
 
 
 def _nothing(row: Row) -> None:

@@ -1,0 +1,53 @@
+"""What the references of a record need: their targets by id, or by a lookup that finds exactly one; else the record is held. Pure."""
+from __future__ import annotations
+
+from collections.abc import Container, Iterator
+
+from app.mapping.reject import Reject
+from app.mapping.rules import Made, Target
+
+
+def resolved(made: list[Made], targets: list[Target], there: Container[str], found: dict[str, set[str]]) -> list[Made]:
+    """The resources of a record with an id for each lookup.
+
+    there: `Type/id` of what exists; found: what each lookup finds. Errors: Reject `dangling` where a target is not here yet, `ambiguous`.
+    """
+    own, ids = {_ref(one) for one in made}, {}
+    for target in targets:
+        if "?" in target.reference:
+            ids[target.reference] = _one(target, found.get(target.reference, set()))
+        elif target.reference not in own and target.reference not in there:
+            raise _dangling(target)
+    return [one._replace(resource=_with(one.resource, ids)) for one in made] if ids else made
+
+
+def _one(target: Target, refs: set[str]) -> str:
+    if len(refs) > 1:
+        raise Reject("ambiguous", f"{len(refs)} resources have this number", target.column, target.place)
+    if not refs:
+        raise _dangling(target)
+    return next(iter(refs))
+
+
+def _dangling(target: Target) -> Reject:
+    type = target.reference.partition("?")[0].partition("/")[0]
+    return Reject("dangling", f"the {type} that it refers to is not here yet; the record is held until it comes", target.column, target.place)
+
+
+def _ref(made: Made) -> str:
+    return f"{made.resource['resourceType']}/{made.resource['id']}"
+
+
+def _with(value, ids: dict[str, str]):
+    """A copy with the ids in place of lookups."""
+    if isinstance(value, dict):
+        return {key: ids.get(child, child) if key == "reference" and isinstance(child, str) else _with(child, ids) for key, child in value.items()}
+    return [_with(child, ids) for child in value] if isinstance(value, list) else value
+
+
+def lookups(resource: dict) -> Iterator[str]:
+    """What lookups would find this resource, as a Target writes them."""
+    many = resource.get("identifier", [])
+    for one in many if isinstance(many, list) else [many]:
+        if "system" in one and "value" in one:
+            yield f"{resource['resourceType']}?identifier={one['system']}|{one['value']}"
