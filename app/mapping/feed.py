@@ -369,7 +369,7 @@ class _Run:
         kept = (await self._fetch("Task", [run]))[f"Task/{run}"]
         parent, held = json.loads(kept.text), ledgers.read_held(task)
         ledger, told = ledgers.read_run(parent), tasks.told(parent, "input")
-        if ledger.state == "open" and run != self.id:
+        if ledger.state == "open" and run != self.id or not told["mapping"].startswith(f"{self.mapping.site.name}/"):
             return False
         chunk = await self._retry(held, ledger, Source(told["mapping"].rpartition("|")[0], told["file-sha256"][:12], 0))
         if len(chunk.held) == len(held):

@@ -158,13 +158,16 @@ def coding(scope, table: str, display: Given | None = None, unmapped: str = KEEP
 
 
 def ref(scope, resource: str, *key: Given) -> Step:
-    """A Reference to a resource of this mapping, by the values of its business key (its own key where none are given)."""
+    """A Reference to a resource of this mapping (its own key where no values are given) or, as `mapping.resource`, of another one of the site,
+    by the values of its business key. The record is held until that resource is there."""
     return scope.reference(resource, key)
 
 
-def lookup(scope, resource: str, system: str) -> Step:
-    """A Reference to the one resource of that type and of the site's organisation that has the value as an identifier of that system."""
-    return scope.lookup(resource, system)
+def lookup(scope, resource: str, system: str, missing: str = "hold") -> Step:
+    """A Reference to the one resource of that type and of the site's organisation that has the value as an identifier of that system. Where there is
+    none the record is held; with `missing=logical` the identifier alone stands in the Reference."""
+    _policy(scope, missing, {"hold", "logical"})
+    return scope.lookup(resource, system, missing)
 
 
 def idcard_birth(scope) -> Step:

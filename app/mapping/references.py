@@ -8,7 +8,7 @@ from app.mapping.rules import Made, Target
 
 
 def resolved(made: list[Made], targets: list[Target], there: Container[str], found: dict[str, set[str]]) -> list[Made]:
-    """The resources of a record with an id for each lookup.
+    """The resources of a record with what each lookup gives.
 
     there: `Type/id` of what exists; found: what each lookup finds. Errors: Reject `dangling` where a target is not here yet, `ambiguous`.
     """
@@ -21,12 +21,15 @@ def resolved(made: list[Made], targets: list[Target], there: Container[str], fou
     return [one._replace(resource=_with(one.resource, ids)) for one in made] if ids else made
 
 
-def _one(target: Target, refs: set[str]) -> str:
+def _one(target: Target, refs: set[str]) -> dict:
     if len(refs) > 1:
         raise Reject("ambiguous", f"{len(refs)} resources have this number", target.column, target.place)
-    if not refs:
-        raise _dangling(target)
-    return next(iter(refs))
+    if refs:
+        return {"reference": next(iter(refs))}
+    if target.missing == "logical":
+        type, _, identifier = target.reference.partition("?identifier=")
+        return {"type": type, "identifier": dict(zip(("system", "value"), identifier.split("|", 1)))}
+    raise _dangling(target)
 
 
 def _dangling(target: Target) -> Reject:
@@ -38,10 +41,13 @@ def _ref(made: Made) -> str:
     return f"{made.resource['resourceType']}/{made.resource['id']}"
 
 
-def _with(value, ids: dict[str, str]):
-    """A copy with the ids in place of lookups."""
+def _with(value, ids: dict[str, dict]):
+    """A copy with what lookups gave in their place."""
     if isinstance(value, dict):
-        return {key: ids.get(child, child) if key == "reference" and isinstance(child, str) else _with(child, ids) for key, child in value.items()}
+        name = value.get("reference")
+        if isinstance(name, str) and name in ids:
+            return {**{key: child for key, child in value.items() if key != "reference"}, **ids[name]}
+        return {key: _with(child, ids) for key, child in value.items()}
     return [_with(child, ids) for child in value] if isinstance(value, list) else value
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from app.mapping.ledger import Ledger, Rejected, Unmapped
 
 COUNTED = ("stale", "duplicate", "skipped")
 """Notes that the summary counts by themselves; the others are warnings."""
+DANGLING = ("rule", "column", "records", "row")
 COLUMNS = ("_row", "_place", "_code", "_rule", "_column", "_message")
 
 
@@ -49,13 +51,22 @@ class Import:
         """Records that wait for what they refer to."""
         return self.by_code.get("dangling", 0)
 
+    @property
+    def dangling(self) -> list[tuple[str, str, int, int]]:
+        """What dangles at the end of the run: the rule and column of the reference, how many records wait for it, and the first of them."""
+        rows: dict[tuple[str, str], list[int]] = {}
+        for one in self.rejects:
+            if one.code == "dangling":
+                rows.setdefault((one.rule, one.column), []).append(one.row)
+        return [(*where, len(found), min(found)) for where, found in rows.items()]
+
     def summary(self) -> dict:
         """All but the rejects themselves, for summary.json."""
         return {"mapping": self.mapping, "version": self.version, "file": self.file, "sha256": self.sha256, "dry": self.dry, "records": self.records,
                 "accepted": self.accepted, "rejected": self.rejected, "rejects": self.by_code, "resources": self.resources, "held": self.held,
                 **{name: self.notes.get(name, 0) for name in COUNTED}, "warnings": {name: count for name, count in self.notes.items() if name not in COUNTED},
                 "unmapped": sum(one.count for one in self.unmapped), "new_columns": list(self.new_columns), "task": self.task, "resumed": self.resumed,
-                "already": self.already, "stopped": self.stopped, "seconds": round(self.seconds, 3)}
+                "dangling": [dict(zip(DANGLING, one)) for one in self.dangling], "already": self.already, "stopped": self.stopped, "seconds": round(self.seconds, 3)}
 
 
 def result(mapping, name: str, digest: str, ledger: Ledger, rejects: list[Rejected], unmapped: list[Unmapped], **more) -> Import:
@@ -70,11 +81,16 @@ def write(folder: Path, done: Import, reader) -> None:
     (folder / "rejects.csv").write_bytes(b"".join(_csv(done.rejects, reader)))
     (folder / "rejects.raw").write_bytes(b"".join(reader.raw({one.place: one.length for one in done.rejects if not one.whole})))
     (folder / "rejects.ndjson").write_text("".join(json.dumps(_outcome(one), ensure_ascii=False) + "\n" for one in done.rejects), encoding="utf-8")
-    with open(folder / "unmapped.csv", "w", encoding="utf-8", newline="") as file:
-        lines = csv.writer(file, lineterminator="\n")
-        lines.writerow(Unmapped._fields)
-        lines.writerows(map(_guarded, done.unmapped))
+    _table(folder / "unmapped.csv", Unmapped._fields, done.unmapped)
+    _table(folder / "dangling.csv", DANGLING, done.dangling)
     (folder / "summary.json").write_text(json.dumps(done.summary(), ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+
+
+def _table(path: Path, names: tuple[str, ...], rows: Iterable) -> None:
+    with open(path, "w", encoding="utf-8", newline="") as file:
+        lines = csv.writer(file, lineterminator="\n")
+        lines.writerow(names)
+        lines.writerows(map(_guarded, rows))
 
 
 def _csv(rejects: list[Rejected], reader):

@@ -59,10 +59,14 @@ class Source:
 
 
 class Target(NamedTuple):
-    """What a reference of a record names: `Type/id`, or of a lookup the search `Type?identifier=system|value`; with the column and the rule that say so."""
+    """What a reference of a record names: `Type/id`, or of a lookup the search `Type?identifier=system|value`; with the column and the rule that say so.
+
+    missing: what becomes of a lookup that finds nothing: `hold`, or `logical` (the identifier alone stands in the Reference).
+    """
     reference: str
     column: str
     place: str
+    missing: str = "hold"
 
 
 class Row:
@@ -210,6 +214,7 @@ class _Compiler:
         self.tables: dict[str, Table] = {}
         self.read: set[str] = set()
         self.keys: dict[str, Key] = {}
+        self.others: dict[str, Key] = {}
 
     def mapping(self) -> Mapping:
         document, resources = self.document, _need(self.document, "resources")
@@ -224,7 +229,8 @@ class _Compiler:
     def hash(self) -> str:
         files = [self.path.read_bytes(), (self.path.parent / "site.yaml").read_bytes()]
         tables = [f"{name}={self.tables[name].hash}".encode() for name in sorted(self.tables)]
-        return sha256(b"\n".join([sha256(raw).hexdigest().encode() for raw in files] + tables)).hexdigest()
+        others = [f"{name}={key.type} {key.namespace}".encode() for name, key in sorted(self.others.items())]
+        return sha256(b"\n".join([sha256(raw).hexdigest().encode() for raw in files] + tables + others)).hexdigest()
 
     def template(self, name: str, node: Map) -> Template:
         kind = str(_need(node, "type"))
@@ -305,9 +311,31 @@ class _Compiler:
             source, calls = None, (source, *calls)
         if source is None and calls[0].name not in SOURCES and calls[0].name in FUNCTIONS:
             raise Mistake(place, f"'{calls[0].name}' needs a value before it: COLUMN | {calls[0].name}")
-        column = next(iter(tree.paths(node)), "")
-        steps = tuple((self.step(call, Scope(self, place, many, column)), call.name in ON_NOTHING) for call in calls)
+        column = self.first(node)
+        steps = tuple((self.step(call, Scope(self, place, many, self.first(*call.arguments) or column)), call.name in ON_NOTHING) for call in calls)
         return partial(_pipe, self.run(source, place) if source is not None else _nothing, steps, column, place)
+
+    def first(self, *nodes) -> str:
+        """The column that these read first."""
+        return next((name for node in nodes for name in tree.paths(node) if name in self.columns), "")
+
+    def named(self, name: str, parts: tuple[Callable, ...], place: str) -> Key:
+        """The key of a resource of this mapping, or of another one of the site (`mapping.resource`), with these parts for its own where given."""
+        key = self.keys.get(name) or self.others.get(name) or self.other(name, place)
+        if len(parts) != len(key.parts) and (parts or name not in self.keys):
+            raise Mistake(place, f"the key of '{name}' has {len(key.parts)} parts after its namespace, here are {len(parts)}")
+        return key
+
+    def other(self, name: str, place: str) -> Key:
+        file, _, resource = name.rpartition(".")
+        path = self.path.parent / f"{file}.yaml"
+        found = load(path).get("resources", {}) if re.fullmatch(r"[\w-]+", file) and path.is_file() else {}
+        if resource not in found:
+            raise Mistake(place, f"this mapping has no resource '{name}'; it has {', '.join(self.keys)}; one of another mapping of the site is called MAPPING.RESOURCE")
+        node = found[resource]
+        key = _need(node, "key")
+        self.others[name] = Key(str(_need(node, "type")), f"{self.site.name}/{key[0]}", (_nothing,) * (len(key) - 1), ("",), node.place)
+        return self.others[name]
 
     def column(self, name: str, place: str) -> int:
         if name not in self.columns:
@@ -408,26 +436,23 @@ class Scope(NamedTuple):
         return self.compiler.table(name, self.place)
 
     def reference(self, name: str, parts: tuple[Callable, ...]) -> Callable:
-        """The step that gives a Reference to the resource of that name in this mapping; nothing where its key is empty."""
-        keys = self.compiler.keys
-        if name not in keys:
-            raise Mistake(self.place, f"this mapping has no resource '{name}'; it has {', '.join(keys) or 'none before this'}")
-        key = keys[name]
+        """The step that gives a Reference to the resource of that name; nothing where its key is empty."""
+        key = self.compiler.named(name, parts, self.place)
 
         def step(value, row):
             if (id := key.id(row, parts)) is None:
                 return None
-            return self.told(row, f"{key.type}/{id}", key.columns[0])
+            return self.told(row, f"{key.type}/{id}", self.column or key.columns[0])
         return step
 
-    def lookup(self, type: str, system: str) -> Callable:
+    def lookup(self, type: str, system: str, missing: str) -> Callable:
         """The step that gives a Reference which the run resolves, chunk by chunk."""
         shape(type, self.place)
         system = self.compiler.system(system, self.place)
-        return lambda value, row: self.told(row, f"{type}?identifier={system}|{value}", self.column)
+        return lambda value, row: self.told(row, f"{type}?identifier={system}|{value}", self.column, missing)
 
-    def told(self, row: Row, reference: str, column: str) -> dict:
-        row.targets.append(Target(reference, column, self.place))
+    def told(self, row: Row, reference: str, column: str, missing: str = "hold") -> dict:
+        row.targets.append(Target(reference, column, self.place, missing))
         return {"reference": reference}
 
 

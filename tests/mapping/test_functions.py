@@ -91,6 +91,13 @@ def test_a_wrong_call_of_a_function_is_a_mistake_of_the_mapping(tmp_path, expres
         made(tmp_path, f"valueString: \"= {expression}\"", "1", None, "1")
 
 
+def test_lookup_names_a_search_that_the_run_resolves(tmp_path):
+    mapping = compiled(tmp_path, "  visit:\n    type: Encounter\n    key: [visit, = 号]\n    subject: = 值 | lookup(Patient, $mrn, missing=logical)\n")
+    one = row("1", "甲", "7")
+    assert mapping.apply(one)[0].resource["subject"] == {"reference": "Patient?identifier=urn:h:mrn|7"}
+    assert [(target.reference, target.column, target.missing) for target in one.targets] == [("Patient?identifier=urn:h:mrn|7", "值", "logical")]
+
+
 def test_each_function_is_in_the_docs_and_tested_here():
     root = Path(__file__).parent.parent.parent
     docs, tests = (root / "docs" / "mapping.md").read_text(encoding="utf-8"), Path(__file__).read_text(encoding="utf-8")

@@ -5,9 +5,10 @@ import pytest
 
 from app.fhir import json as fhir
 from app.mapping import feed
+from app.mapping.document import Mistake
 from app.records import Change, Records
 from tests.conftest import operator
-from tests.mapping.making import HEAD, compiled, export
+from tests.mapping.making import HEAD, compiled, export, row, write
 
 ORDER = """  order:
     type: ServiceRequest
@@ -40,8 +41,9 @@ async def test_a_record_waits_for_what_it_refers_to_and_comes_in_by_itself_in_th
     orders, = mappings(tmp_path, orders=ORDER)
     done = await feed.run(world, orders, export(tmp_path / "o.csv", "3,丙,2,", "2,乙,1,", "1,甲,,", "4,丁,9,"), out=tmp_path / "out")
     assert (done.records, done.accepted, done.by_code, done.held) == (4, 3, {"dangling": 1}, 1)
-    assert [(one.row, one.code, one.column) for one in done.rejects] == [(5, "dangling", "号")] and "is not here yet" in done.rejects[0].message
+    assert [(one.row, one.code, one.column) for one in done.rejects] == [(5, "dangling", "值")] and "is not here yet" in done.rejects[0].message
     assert done.resources["ServiceRequest"]["created"] == 3 and len(await stored(world, "ServiceRequest")) == 3
+    assert [one[1:] for one in done.dangling] == [("值", 1, 5)] and (tmp_path / "out" / "dangling.csv").read_text().splitlines()[1].endswith(",值,1,5")
     again = await feed.run(world, orders, tmp_path / "o.csv")
     assert again.already and (again.accepted, again.held) == (3, 1)
 
@@ -80,3 +82,27 @@ async def test_a_lookup_finds_what_an_earlier_row_of_the_same_chunk_made(world, 
     both, = mappings(tmp_path, both=ORDER.replace("ref(order, 值)", "值 | lookup(ServiceRequest, 'urn:h:order')"))
     done = await feed.run(world, both, export(tmp_path / "o.csv", "1,甲,,", "2,乙,1,"))
     assert done.accepted == 2 and [len(one.get("replaces", [])) for one in await stored(world, "ServiceRequest")] in ([0, 1], [1, 0])
+
+
+async def test_a_reference_to_a_resource_of_another_mapping_is_known_by_its_key_alone(world, tmp_path):
+    write(tmp_path / "notes", ORDER).rename(tmp_path / "notes" / "mappings" / "h" / "orders.yaml")
+    orders, notes = mappings(tmp_path, orders=ORDER, notes="""  note:
+    type: Communication
+    key: [note, = 号]
+    status: completed
+    basedOn: ["= ref(orders.order, 值)"]
+""")
+    assert notes.apply(row("1", "甲", "007"))[0].resource["basedOn"][0]["reference"] == f"ServiceRequest/{orders.apply(row('7', '甲', None))[0].resource['id']}"
+
+
+@pytest.mark.parametrize("name, said", [("orders.order, 号, 值", "has 1 parts"), ("orders.other, 号", "MAPPING.RESOURCE"), ("x/y.order, 号", "expected"), ("orders.order", "has 1 parts")])
+def test_a_reference_to_what_no_mapping_makes_is_a_mistake(tmp_path, name, said):
+    write(tmp_path, ORDER, head=HEAD.replace("people", "orders")).rename(tmp_path / "mappings" / "h" / "orders.yaml")
+    with pytest.raises(Mistake, match=said):
+        compiled(tmp_path, f"  note:\n    type: Communication\n    key: [note, = 号]\n    status: completed\n    basedOn: ['= ref({name})']\n")
+
+
+async def test_a_lookup_may_leave_the_identifier_alone_where_nothing_is_found(world, tmp_path):
+    reports, = mappings(tmp_path, reports=REPORT.replace("order')", "order', missing=logical)"))
+    done = await feed.run(world, reports, export(tmp_path / "r.csv", "1,胸片,7,"))
+    assert done.accepted == 1 and (await stored(world, "DiagnosticReport"))[0]["basedOn"] == [{"type": "ServiceRequest", "identifier": {"system": "urn:h:order", "value": "7"}}]
