@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from app.fhir import json
 from app.mapping.reject import Reject
-from app.mapping.rules import Made
+from app.mapping.rules import CHANGES, Made
 
 SOURCE = re.compile(r"urn:fhir-import:(?P<site>[^/#]+)/(?P<mapping>[^#]+)#(?P<file>[0-9a-f]{12})/(?P<row>\d+)/(?P<content>[0-9a-f]{12})(?:/(?P<newer>.+))?")
 SERVER = ("versionId", "lastUpdated", "source")
@@ -76,20 +76,38 @@ def decide(made: Made, state: State | None, source: Source, column: str) -> tupl
     `source` is this row; `column` is named where values collide.
     """
     if state is None:
+        if made.write in CHANGES:
+            raise Reject("absent", f"the {made.resource['resourceType']} that it changes is not stored; import that first", column, made.place)
         return "created", State(made.resource, source, None, True)
     _must_match(made, state.content, column)
     if made.write == "create":
         return "unchanged", state
-    after = {**state.content, **made.resource}
+    after = _merged(made, state.content)
     if digest(after) == digest(state.content):
         return "unchanged", state
     if state.source is None:
         raise Reject("edited-elsewhere", f"the stored {made.resource['resourceType']} was changed by somebody else since it was imported", column, made.place)
     if made.newer_by and state.source.newer and _older(made.newer_by, state.source.newer):
         return "stale", state
-    if not made.newer_by and state.source.file == source.file and state.source.row < source.row and state.source.mapping == source.mapping:
+    if not made.newer_by and made.write != "append" and state.source.file == source.file and state.source.row < source.row and state.source.mapping == source.mapping:
         raise Reject("duplicate-key", f"row {state.source.row} of this file has the same key and says something else", column, made.place)
     return "updated", State(after, source, state.version, True)
+
+
+def _merged(made: Made, current: dict) -> dict:
+    """What the mapping owns over what is there: elements replaced, those that a snapshot has empty gone; `append` adds what a list has not yet."""
+    if made.write != "append":
+        return {name: value for name, value in {**current, **made.resource}.items() if name not in made.empty}
+    lists = {name: value for name, value in made.resource.items() if isinstance(value, list)}
+    return {**current, **{name: _joined(current.get(name, []), value) for name, value in lists.items()}}
+
+
+def _joined(there: list, more: list) -> list:
+    joined = list(there)
+    for one in more:
+        if one not in joined:
+            joined.append(one)
+    return joined
 
 
 def _older(one: str, other: str) -> bool:

@@ -17,6 +17,7 @@ CODES = {
     "dangling": "a resource that it refers to is not here yet; the record is held and comes in by itself when that arrives",
     "ambiguous": "a lookup finds more than one resource of the site's organisation",
     "duplicate-key": "a different record of the same file has this key",
+    "absent": "the mapping only changes what is stored, and nothing with this key is",
     "edited-elsewhere": "the stored resource was changed by somebody else since this feed wrote it",
     "stale": "an older state than the stored one",
     "profile": "the resource that the rules give is not valid FHIR",

@@ -27,8 +27,10 @@ from app.mapping.tables import load as load_table
 
 MAPPING = ("mapping", "version", "title", "source", "columns", "skip", "resources")
 SITE = ("site", "title", "organization", "prefix", "systems")
-DIRECTIVES = ("type", "key", "write", "when", "newer_by", "must_match")
-WRITES = ("upsert", "create")
+DIRECTIVES = ("type", "key", "write", "when", "newer_by", "must_match", "snapshot")
+WRITES = ("upsert", "create", "status", "append")
+CHANGES = ("status", "append")
+"""Modes that change a stored resource and never make one: what the rules give is no whole resource."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,13 +87,14 @@ class Row:
 
 
 class Made(NamedTuple):
-    """A resource that a record gives: `rule` is its name in the mapping; `newer_by` a dateTime or None."""
+    """A resource that a record gives: `rule` is its name in the mapping; `newer_by` a dateTime or None; `empty` the elements that a snapshot deletes."""
     rule: str
     resource: dict
     write: str
     must_match: tuple[str, ...]
     newer_by: str | None
     place: str
+    empty: tuple[str, ...] = ()
 
 
 class Part(NamedTuple):
@@ -111,6 +114,7 @@ class Template:
     newer_by: Callable[[Row], object] | None
     elements: tuple[tuple[str, Callable], ...]
     place: str
+    snapshot: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +169,8 @@ class Mapping:
         for name, run in template.elements:
             if (value := run(row)) is not None:
                 resource[name] = value
-        return Made(template.name, resource, template.write, template.must_match, template.newer_by and template.newer_by(row), template.place)
+        empty = tuple(name for name, _ in template.elements if name not in resource) if template.snapshot else ()
+        return Made(template.name, resource, template.write, template.must_match, template.newer_by and template.newer_by(row), template.place, empty)
 
 
 def compile(path: Path) -> Mapping:  # noqa: A001 - the house's word
@@ -237,11 +242,15 @@ class _Compiler:
         write = node.get("write", "upsert")
         if write not in WRITES:
             raise Mistake(write.place, f"write is one of {', '.join(WRITES)}")
-        about = shape(kind, node["type"].place)
+        about, snapshot = shape(kind, node["type"].place), node.get("snapshot", "false")
+        if snapshot not in ("true", "false") or snapshot == "true" and write != "upsert":
+            raise Mistake(snapshot.place, "snapshot is true or false, and stands where write is upsert")
+        for name in (name for name in node if name not in DIRECTIVES and not _changes(str(write), name, about)):
+            raise Mistake(name.place, f"write: {write} changes {'elements that tell a status' if write == 'status' else 'lists'}, and '{name}' is none")
         elements = tuple((element.lstrip("."), self.value(child, about.child(element.lstrip("."), element.place)).run)
                          for element, child in node.items() if element not in DIRECTIVES)
         return Template(name, kind, str(write), tuple(map(str, node.get("must_match", []))), self.condition(node["when"]) if "when" in node else None,
-                        self.given(node["newer_by"]) if "newer_by" in node else None, elements, node["type"].place)
+                        self.given(node["newer_by"]) if "newer_by" in node else None, elements, node["type"].place, snapshot == "true")
 
     def key(self, node: Map) -> Key:
         key = _need(node, "key")
@@ -454,6 +463,11 @@ class Scope(NamedTuple):
     def told(self, row: Row, reference: str, column: str, missing: str = "hold") -> dict:
         row.targets.append(Target(reference, column, self.place, missing))
         return {"reference": reference}
+
+
+def _changes(write: str, name: Text, about: Shape) -> bool:
+    """The mode may write this element."""
+    return write not in CHANGES or ("status" in name.lower() if write == "status" else about.child(name, name.place).many)
 
 
 def _nothing(row: Row) -> None:

@@ -167,3 +167,21 @@ async def test_a_killed_run_of_each_kind_goes_on_at_its_place(world, tmp_path, m
         assert stopped.stopped and stopped.records == 2, kind
         done = await feed.run(world, mapping, path)
         assert (done.records, done.accepted, done.rejected) == (3, 2, 1) and done.resumed, kind
+
+
+async def test_status_and_append_change_what_another_file_brought(world, tmp_path):
+    order = """  order:
+    type: ServiceRequest
+    key: [order, = 号]
+    status: active
+    intent: order
+    subject: {display: = 名}
+    note: [{text: = 值}]
+"""
+    change = "  order:\n    type: ServiceRequest\n    key: [order, = 号]\n    write: status\n    status: = 名\n  more:\n    type: ServiceRequest\n    key: [order, = 号]\n    write: append\n    note: [{text: = 值}]\n"
+    await feed.run(world, compiled(tmp_path / "a", order), export(tmp_path / "o.csv", "1,甲,一,"))
+    done = await feed.run(world, compiled(tmp_path / "b", change), export(tmp_path / "c.csv", "1,completed,二,", "2,completed,,", "1,nonsense,二,"))
+    assert [(one.row, one.code) for one in done.rejects] == [(3, "absent"), (4, "duplicate-key")]
+    entry, = (await Records(world, operator()).search(("ServiceRequest",), [])).entries
+    kept = fhir.loads(entry.text)
+    assert (kept["status"], kept["subject"], [one["text"] for one in kept["note"]]) == ("completed", {"display": "甲"}, ["一", "二"])

@@ -66,3 +66,29 @@ def test_what_somebody_else_or_another_site_wrote_is_refused():
     for held in (stored(json.dumps(text), 2, "h"), stored(json.dumps(written(decide(made(gender="male"), None, ONE, "号")[1])), 1, "k")):
         with pytest.raises(Reject, match="edited-elsewhere"):
             decide(made(gender="female"), held, NEXT_FILE, "号")
+
+
+def test_a_status_changes_what_is_stored_and_nothing_else():
+    outcome, state = decide(made(write="status", status="revoked"), after(made(status="active", intent="order")), NEXT_FILE, "号")
+    assert outcome == "updated" and (state.content["status"], state.content["intent"]) == ("revoked", "order")
+
+
+@pytest.mark.parametrize("write", ["status", "append"])
+def test_what_only_changes_makes_nothing_new(write):
+    with pytest.raises(Reject) as refused:
+        decide(made(write=write), None, ONE, "号")
+    assert (refused.value.code, refused.value.column) == ("absent", "号")
+
+
+def test_an_append_adds_what_the_list_has_not_yet_and_rows_of_one_file_follow_each_other():
+    first = after(made(note=[{"text": "甲"}]))
+    outcome, state = decide(made(write="append", note=[{"text": "乙"}, {"text": "甲"}, {"text": "乙"}]), first, LATER, "号")
+    assert outcome == "updated" and state.content["note"] == [{"text": "甲"}, {"text": "乙"}]
+    assert decide(made(write="append", note=[{"text": "乙"}]), state, LATER._replace(row=4), "号")[0] == "unchanged"
+
+
+def test_an_empty_cell_deletes_under_a_snapshot_alone():
+    kept = after(made(gender="male", birthDate="1980-01-01"))
+    assert decide(made(gender="male"), kept, NEXT_FILE, "号")[0] == "unchanged"
+    outcome, state = decide(made(gender="male")._replace(empty=("birthDate", "name")), kept, NEXT_FILE, "号")
+    assert outcome == "updated" and "birthDate" not in state.content and state.content["gender"] == "male"

@@ -86,3 +86,16 @@ def test_a_mistake_of_a_rule_is_told_with_its_line(tmp_path, element, words):
 def test_a_mistake_of_the_head_is_told(tmp_path, old, new, words):
     with pytest.raises(Mistake, match=words):
         compiled(tmp_path, head=HEAD.replace(old, new))
+
+
+@pytest.mark.parametrize("rule, said", [("write: status\n    intent: order", "tell a status"), ("write: append\n    status: active", "changes lists"),
+                                        ("snapshot: yes\n    status: active", "true or false"), ("write: create\n    snapshot: true", "write is upsert"),
+                                        ("write: replace\n    status: active", "one of upsert, create, status, append")])
+def test_a_write_mode_says_what_it_may_write(tmp_path, rule, said):
+    with pytest.raises(Mistake, match=said):
+        compiled(tmp_path, f"  one:\n    type: ServiceRequest\n    key: [o, = 号]\n    {rule}\n")
+
+
+def test_a_snapshot_names_the_elements_that_a_record_leaves_empty(tmp_path):
+    mapping = compiled(tmp_path, PATIENT.replace("    key", "    snapshot: true\n    key"))
+    assert mapping.apply(row("1", "甲", None))[0].empty == ("birthDate",)
