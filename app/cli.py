@@ -161,7 +161,7 @@ def _mappings(name: str) -> list[rules.Mapping]:
     path = Path(name) if name.endswith((".yaml", ".yml")) else home / f"{name}.yaml"
     found = [path] if path.is_file() else _of_site(home / name)
     if not found:
-        known = sorted(str(p.relative_to(home).with_suffix("")) for p in home.glob("*/*.yaml") if p.name != "site.yaml")
+        known = sorted(str(p.relative_to(home).with_suffix("")) for site in home.glob("*/site.yaml") for p in _of_site(site.parent))
         _stop(f"There is no mapping {name}; there are {', '.join(known)}.", 2)
     return [rules.compile(one) for one in found]
 

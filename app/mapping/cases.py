@@ -1,7 +1,7 @@
 """A mapping's own tests: `tests/<case>/in.csv` beside `expect.yaml`, with FHIRPath assertions and the rejects that must come out.
 
 expect.yaml: `mapping` (the file's name without .yaml), `resources` (how many there are of each type), `assert` (row, resource, that) and
-`rejects` (row, code, column). http://hl7.org/fhirpath/N1/
+`rejects` (row, code, column); `refused` is the code of a file that is refused as a whole. http://hl7.org/fhirpath/N1/
 """
 from __future__ import annotations
 
@@ -26,12 +26,17 @@ def cases(folder: Path) -> list[Path]:
 
 def differences(case: Path) -> list[str]:
     """What a case expects and does not get, as sentences; empty when all is as expected. Errors: Mistake."""
-    expect = load(case / "expect.yaml").only(("mapping", "resources", "assert", "rejects"))
+    expect = load(case / "expect.yaml").only(("mapping", "resources", "assert", "rejects", "refused"))
     mapping = compile(case.parent.parent / f"{expect['mapping']}.yaml")
     source = next(iter(sorted(case.glob("in.*"))), None)
     if source is None:
         raise Mistake(str(case.name), "the case has no in.* file")
-    made, rejects = _run(mapping, source)
+    try:
+        made, rejects = _run(mapping, source)
+    except Reject as refused:
+        return [] if expect.get("refused") == refused.code else [f"the file as a whole is refused: {refused}"]
+    if "refused" in expect:
+        return [f"the file was expected to be refused as a whole: {expect['refused']}"]
     return [*_counts(expect, made), *_rejects(expect, rejects), *_assertions(expect, made), *_invalid(made)]
 
 

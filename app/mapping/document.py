@@ -1,7 +1,10 @@
 """YAML read for mappings: every scalar stays text (`01` is not 1, `no` is not false) and knows its file and line. https://yaml.org/spec/1.1/"""
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from pathlib import Path
+from types import NoneType
 
 import yaml
 
@@ -56,6 +59,53 @@ def load(path: Path) -> Map:
     except UnicodeDecodeError:
         raise Mistake(str(path), "the file is not UTF-8") from None
     return parse(text, shown(path))
+
+
+def extended(path: Path, known) -> tuple[Map, tuple[Path, ...]]:
+    """A mapping merged over all that it `extends` (FOLDER/NAME below the folder of its own, the later over the earlier), and the files of it. Errors: Mistake."""
+    whole, files = Map(), tuple(_lineage(path, known, ()))
+    for _, document in files:
+        whole = merged(whole, document)
+    whole.pop("extends", None)
+    return whole, tuple(file for file, _ in files)
+
+
+def _lineage(path: Path, known, above: tuple[Path, ...]) -> Iterator[tuple[Path, Map]]:
+    """A mapping after those that it builds on."""
+    document = load(path).only(known)
+    names = document.get("extends", List())
+    for name in names if isinstance(names, List) else [names]:
+        if not isinstance(name, Text) or not re.fullmatch(r"[\w-]+/[\w-]+", name):
+            raise Mistake(place(name), f"'{name}' is no FOLDER/NAME of a mapping")
+        base = path.parent.parent / f"{name}.yaml"
+        if base in (*above, path):
+            raise Mistake(name.place, f"{name} builds on itself")
+        yield from _lineage(base, known, (*above, path))
+    yield path, document
+
+
+def merged(base: Map, over: Map) -> Map:
+    """`base` with what `over` says: maps are merged name by name, `name+` adds to a list, an empty value takes away, all else stands instead. Errors: Mistake."""
+    made = Map(base)
+    made.place = over.place
+    for key, value in over.items():
+        name = Text(key.removesuffix("+"))
+        name.place, old = key.place, made.get(name)
+        if name != key:
+            made[name] = _added(key, old, value)
+        elif value == "":
+            made.pop(key, None)
+        else:
+            made[key] = merged(old if isinstance(old, Map) else Map(), value) if isinstance(value, Map) else value
+    return made
+
+
+def _added(key: Text, old, value) -> List:
+    if not isinstance(value, List) or not isinstance(old, (List, NoneType)):
+        raise Mistake(key.place, f"'{key}' adds to a list, and '{key[:-1]}' is no list")
+    made = List([*(old or []), *value])
+    made.place = value.place
+    return made
 
 
 def shown(path: Path) -> str:

@@ -18,7 +18,7 @@ from app.mapping.reject import Reject
 Given = Callable
 Step = Callable
 PARTS = {"yyyy": r"(?P<year>\d{4})", "MM": r"(?P<month>\d{2})", "dd": r"(?P<day>\d{2})", "HH": r"(?P<hour>\d{2})", "mm": r"(?P<minute>\d{2})",
-         "ss": r"(?P<second>\d{2})"}
+         "ss": r"(?P<second>\d{2})", "M": r"(?P<month>\d{1,2})", "d": r"(?P<day>\d{1,2})", "H": r"(?P<hour>\d{1,2})"}
 NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?")
 KEEP, REJECT, TEXT = "keep", "reject", "text"
 
@@ -107,16 +107,27 @@ def bool(scope, true: str, false: str) -> Step:  # noqa: A001 - its name in mapp
     return step
 
 
-def date(scope, form: str = "yyyy-MM-dd") -> Step:
-    """A FHIR date, from text of a form such as 'yyyyMMdd'."""
-    read = _form(scope, form)
-    return lambda value, row: read(value).date().isoformat()
+def date(scope, *forms: str) -> Step:
+    """A FHIR date, from text of the first form that fits, such as 'yyyyMMdd' or 'yyyy/M/d' ('yyyy-MM-dd' where none is named)."""
+    read = _forms(scope, forms or ("yyyy-MM-dd",))
+    return lambda value, row: read(value)[0].date().isoformat()
 
 
-def datetime(scope, form: str = "yyyy-MM-dd HH:mm:ss") -> Step:
-    """A FHIR dateTime in the source's zone, from text of a form such as 'yyyyMMddHHmmss'."""
-    read, zone = _form(scope, form), scope.zone
-    return lambda value, row: read(value).isoformat() + _offset(zone, read(value))
+def datetime(scope, *forms: str) -> Step:
+    """A FHIR dateTime in the source's zone, from text of the first form that fits, such as 'yyyyMMddHHmmss'; a date alone by a form without hours."""
+    read, zone = _forms(scope, forms or ("yyyy-MM-dd HH:mm:ss",)), scope.zone
+
+    def step(value, row):
+        moment, timed = read(value)
+        return moment.isoformat() + _offset(zone, moment) if timed else moment.date().isoformat()
+    return step
+
+
+def instant(scope, *forms: str) -> Step:
+    """A FHIR instant in the source's zone: as datetime, by forms with hours only."""
+    if not all("H" in form for form in forms):
+        raise Mistake(scope.place, "an instant has a time of day; a form of it has HH")
+    return datetime(scope, *forms)
 
 
 def quantity(scope, unit: str, code: str = "") -> Step:
@@ -201,7 +212,7 @@ def mask(scope, keep: int) -> Step:
 
 FUNCTIONS: dict[str, Callable[..., Step]] = {
     "required": required, "default": default, "trim": trim, "upper": upper, "pad": pad, "prefix": prefix, "split": split, "extract": extract,
-    "concat": concat, "number": number, "integer": integer, "bool": bool, "date": date, "datetime": datetime, "instant": datetime,
+    "concat": concat, "number": number, "integer": integer, "bool": bool, "date": date, "datetime": datetime, "instant": instant,
     "quantity": quantity, "code": code, "coding": coding, "ref": ref, "lookup": lookup, "idcard_birth": idcard_birth, "idcard_sex": idcard_sex,
     "check_idcard": check_idcard, "mask": mask,
 }
@@ -230,7 +241,24 @@ def _pattern(scope, pattern: str):
         raise Mistake(scope.place, f"'{pattern}' is no regular expression ({error})") from None
 
 
-def _form(scope, form: str) -> Callable[[str], Datetime]:
+def _forms(scope, forms: tuple[str, ...]) -> Callable[[str], tuple[Datetime, bool]]:
+    """Reads text of one of the forms: the moment, and whether its form has a time of day."""
+    known = [(_form(scope, form), "H" in form) for form in forms]
+    message = f"not a date of the form {' or '.join(forms)}"
+
+    @lru_cache(maxsize=4096)
+    def read(value: str) -> tuple[Datetime, bool]:
+        for match, timed in known:
+            if found := match(value):
+                try:
+                    return Datetime(**{name: int(digits) for name, digits in found.groupdict().items()}), timed
+                except ValueError:
+                    continue
+        raise Reject("bad-date", message)
+    return read
+
+
+def _form(scope, form: str) -> Callable[[str], re.Match | None]:
     pattern, rest = "", form
     while rest:
         part = next((part for part in PARTS if rest.startswith(part)), None)
@@ -238,16 +266,7 @@ def _form(scope, form: str) -> Callable[[str], Datetime]:
         rest = rest[len(part or rest[0]):]
     if "<year>" not in pattern or pattern.count("<day>") != 1 or "<month>" not in pattern:
         raise Mistake(scope.place, f"'{form}' is no form of a date; it is made of {' '.join(PARTS)} and signs")
-    match, message = re.compile(pattern, re.ASCII).fullmatch, f"not a date of the form {form}"
-
-    @lru_cache(maxsize=4096)
-    def read(value: str) -> Datetime:
-        found = match(value)
-        try:
-            return Datetime(**{name: int(digits) for name, digits in found.groupdict().items()})
-        except (AttributeError, ValueError):
-            raise Reject("bad-date", message) from None
-    return read
+    return re.compile(pattern, re.ASCII).fullmatch
 
 
 def _offset(zone: ZoneInfo, moment: Datetime) -> str:

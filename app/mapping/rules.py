@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 
 from app.fhir.json import Number
 from app.mapping import expression as tree
-from app.mapping.document import List, Map, Mistake, Text, load, place, shown
+from app.mapping.document import List, Map, Mistake, Text, extended, load, place, shown
 from app.mapping.functions import FUNCTIONS, ON_NOTHING, SOURCES
 from app.mapping.readers import READERS
 from app.mapping.reject import Reject
@@ -25,7 +25,7 @@ from app.mapping.shape import Shape, shape
 from app.mapping.tables import Table
 from app.mapping.tables import load as load_table
 
-MAPPING = ("mapping", "version", "title", "source", "columns", "skip", "resources")
+MAPPING = ("extends", "mapping", "version", "title", "source", "columns", "skip", "resources")
 SITE = ("site", "title", "organization", "prefix", "systems")
 DIRECTIVES = ("type", "key", "write", "when", "newer_by", "must_match", "snapshot")
 WRITES = ("upsert", "create", "status", "append")
@@ -35,7 +35,8 @@ CHANGES = ("status", "append")
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """Whose exports these are: the organisation that writes them, what its ids start with, and its systems (`$name` in mappings)."""
+    """Whose exports these are: the organisation that writes them, what its ids start with, its systems (`$name` in mappings; `$organization` is a reference
+    to it)."""
     name: str
     organization: str
     prefix: str
@@ -138,19 +139,29 @@ class Key:
 
 @dataclass(frozen=True, slots=True)
 class Mapping:
-    """A compiled mapping. `hash` covers its file, its site and its code tables; `unread` are expected columns that no rule reads."""
+    """A compiled mapping. `hash` covers its files, its site and its code tables; columns are named as in the source.
+
+    optional: columns that may be absent. unread: columns that no rule reads. needs: keys of other mappings (type and namespace) that it refers to.
+    """
     name: str
     version: str
     hash: str
     site: Site
     source: Source
     columns: tuple[str, ...]
+    optional: frozenset[str]
     ignored: tuple[str, ...]
     skips: tuple[tuple[Callable, str], ...]
     keys: dict[str, Key]
     templates: tuple[Template, ...]
     tables: dict[str, Table] = field(default_factory=dict)
     unread: tuple[str, ...] = ()
+    needs: frozenset[tuple[str, str]] = frozenset()
+
+    @property
+    def gives(self) -> frozenset[tuple[str, str]]:
+        """The keys of its resources: type and namespace."""
+        return frozenset((key.type, key.namespace) for key in self.keys.values())
 
     def skip(self, row: Row) -> str:
         """Why this record gives nothing by intent, or the empty string."""
@@ -175,13 +186,15 @@ class Mapping:
 
 def compile(path: Path) -> Mapping:  # noqa: A001 - the house's word
     """The mapping in `path`, with `site.yaml` beside it and code tables in `tables/` there and one folder up. Errors: Mistake (file:line)."""
-    document, site = load(path).only(MAPPING), load(path.parent / "site.yaml").only(SITE)
-    return _Compiler(path, document, _site(site)).mapping()
+    _need(load(path), "mapping")
+    (document, files), site = extended(path, MAPPING), load(path.parent / "site.yaml").only(SITE)
+    return _Compiler(path, document, files, _site(site)).mapping()
 
 
 def _site(node: Map) -> Site:
     organization = _need(node, "organization")
-    return Site(_need(node, "site"), organization, node.get("prefix", f"{organization}-"), dict(node.get("systems", {})))
+    systems = {"organization": f"Organization/{organization}", **node.get("systems", {})}
+    return Site(_need(node, "site"), organization, node.get("prefix", f"{organization}-"), systems)
 
 
 def _need(node: Map, name: str):
@@ -210,16 +223,28 @@ def _zone(name: Text) -> ZoneInfo:
 
 
 class _Compiler:
-    def __init__(self, path: Path, document: Map, site: Site):
-        self.path, self.document, self.site = path, document, site
+    def __init__(self, path: Path, document: Map, files: tuple[Path, ...], site: Site):
+        self.path, self.document, self.files, self.site = path, document, files, site
         self.source = _source(_need(document, "source"))
-        columns = _need(document, "columns").only(("expect", "ignore"))
-        self.columns = {str(name): at for at, name in enumerate(_need(columns, "expect"))}
+        columns = _need(document, "columns").only(("expect", "optional", "names", "ignore"))
+        self.columns = {str(name): at for at, name in enumerate(dict.fromkeys([*_need(columns, "expect"), *columns.get("optional", [])]))}
+        self.names = columns.get("names", {})
+        self.optional = frozenset(map(self.told, columns.get("optional", []))) - frozenset(map(self.told, columns["expect"]))
         self.ignored = tuple(map(str, columns.get("ignore", [])))
         self.tables: dict[str, Table] = {}
-        self.read: set[str] = set()
         self.keys: dict[str, Key] = {}
         self.others: dict[str, Key] = {}
+        self.read: set[str] = set()
+        for name in self.names:
+            self.known(name, name.place)
+
+    def told(self, name: str) -> str:
+        """What the source calls a column of the rules."""
+        return str(self.names.get(name, name))
+
+    def first(self, *nodes) -> str:
+        """The column that these read first, as the source calls it."""
+        return self.told(next((name for node in nodes for name in tree.paths(node) if name in self.columns), ""))
 
     def mapping(self) -> Mapping:
         document, resources = self.document, _need(self.document, "resources")
@@ -228,11 +253,11 @@ class _Compiler:
         templates = tuple(self.template(str(name), node) for name, node in resources.items())
         skips = tuple((self.condition(_need(node, "when")), str(_need(node, "why"))) for node in document.get("skip", []))
         return Mapping(f"{self.site.name}/{_need(document, 'mapping')}", str(_need(document, "version")), self.hash(), self.site, self.source,
-                       tuple(self.columns), self.ignored, skips, self.keys, templates, self.tables,
-                       tuple(name for name in self.columns if name not in self.read))
+                       tuple(map(self.told, self.columns)), self.optional, self.ignored, skips, self.keys, templates, self.tables,
+                       tuple(self.told(name) for name in self.columns if name not in self.read), frozenset((key.type, key.namespace) for key in self.others.values()))
 
     def hash(self) -> str:
-        files = [self.path.read_bytes(), (self.path.parent / "site.yaml").read_bytes()]
+        files = [path.read_bytes() for path in (*self.files, self.path.parent / "site.yaml")]
         tables = [f"{name}={self.tables[name].hash}".encode() for name in sorted(self.tables)]
         others = [f"{name}={key.type} {key.namespace}".encode() for name, key in sorted(self.others.items())]
         return sha256(b"\n".join([sha256(raw).hexdigest().encode() for raw in files] + tables + others)).hexdigest()
@@ -257,7 +282,7 @@ class _Compiler:
         if not isinstance(key, List) or len(key) < 2 or any(not part.startswith("=") for part in key[1:]):
             raise Mistake(place(key, node.place), "key is a namespace and one or more expressions: [visit, = COLUMN]")
         return Key(str(_need(node, "type")), f"{self.site.name}/{key[0]}", tuple(self.given(part) for part in key[1:]),
-                   tuple(next(iter(tree.paths(tree.expression(part[1:], part.place))), "") for part in key[1:]), key.place)
+                   tuple(self.first(tree.expression(part[1:], part.place)) for part in key[1:]), key.place)
 
     def value(self, node, about: Shape, many: bool = False) -> Part:
         if isinstance(node, Map) and set(node) == {"when"} and isinstance(node["when"], List):
@@ -324,10 +349,6 @@ class _Compiler:
         steps = tuple((self.step(call, Scope(self, place, many, self.first(*call.arguments) or column)), call.name in ON_NOTHING) for call in calls)
         return partial(_pipe, self.run(source, place) if source is not None else _nothing, steps, column, place)
 
-    def first(self, *nodes) -> str:
-        """The column that these read first."""
-        return next((name for node in nodes for name in tree.paths(node) if name in self.columns), "")
-
     def named(self, name: str, parts: tuple[Callable, ...], place: str) -> Key:
         """The key of a resource of this mapping, or of another one of the site (`mapping.resource`), with these parts for its own where given."""
         key = self.keys.get(name) or self.others.get(name) or self.other(name, place)
@@ -338,7 +359,7 @@ class _Compiler:
     def other(self, name: str, place: str) -> Key:
         file, _, resource = name.rpartition(".")
         path = self.path.parent / f"{file}.yaml"
-        found = load(path).get("resources", {}) if re.fullmatch(r"[\w-]+", file) and path.is_file() else {}
+        found = extended(path, MAPPING)[0].get("resources", {}) if re.fullmatch(r"[\w-]+", file) and path.is_file() else {}
         if resource not in found:
             raise Mistake(place, f"this mapping has no resource '{name}'; it has {', '.join(self.keys)}; one of another mapping of the site is called MAPPING.RESOURCE")
         node = found[resource]
@@ -346,9 +367,12 @@ class _Compiler:
         self.others[name] = Key(str(_need(node, "type")), f"{self.site.name}/{key[0]}", (_nothing,) * (len(key) - 1), ("",), node.place)
         return self.others[name]
 
-    def column(self, name: str, place: str) -> int:
+    def known(self, name: str, place: str) -> None:
         if name not in self.columns:
-            raise Mistake(place, f"no column '{name}' is expected; columns.expect lists those that rules may read")
+            raise Mistake(place, f"no column '{name}' is expected; columns.expect and columns.optional list those that rules may read")
+
+    def column(self, name: str, place: str) -> int:
+        self.known(name, place)
         self.read.add(name)
         return self.columns[name]
 

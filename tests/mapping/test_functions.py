@@ -37,6 +37,9 @@ def made(folder, element: str, *values: str | None):
     ("valueInteger: = 值 | integer", None, "-7", "valueInteger", -7),
     ("valueBoolean: = 值 | bool('是', '否')", None, "否", "valueBoolean", False),
     ("effectiveDateTime: = 值 | date('yyyyMMdd')", None, "20240229", "effectiveDateTime", "2024-02-29"),
+    ("effectiveDateTime: = 值 | date('yyyyMMdd', 'yyyy/M/d')", None, "2024/2/9", "effectiveDateTime", "2024-02-09"),
+    ("effectiveDateTime: = 值 | datetime('yyyy-MM-dd HH:mm', 'yyyy/M/d H:mm')", None, "2024/2/9 8:05", "effectiveDateTime", "2024-02-09T08:05:00+08:00"),
+    ("effectiveDateTime: = 值 | datetime('yyyyMMddHHmmss', 'yyyyMMdd')", None, "20240229", "effectiveDateTime", "2024-02-29"),
     ("effectiveDateTime: = 值 | datetime('yyyyMMddHHmmss')", None, "20240229083000", "effectiveDateTime", "2024-02-29T08:30:00+08:00"),
     ("issued: = 值 | instant('yyyyMMddHHmmss')", None, "20240229083000", "issued", "2024-02-29T08:30:00+08:00"),
     ("valueString: = 值 | code(t)", None, "1", "valueString", "male"),
@@ -76,6 +79,7 @@ def test_a_ref_names_the_resource_of_the_same_row_or_of_another_key(tmp_path):
     ("valueInteger: = 值 | integer", "1.0", "bad-number"),
     ("valueBoolean: = 值 | bool('是', '否')", "?", "bad-value"),
     ("effectiveDateTime: = 值 | date('yyyyMMdd')", "20230229", "bad-date"),
+    ("effectiveDateTime: = 值 | date('yyyyMMdd', 'yyyy-M-d')", "2023-2-29", "bad-date"),
     ("valueString: = 值 | code(t)", "9", "unmapped-code"),
     ("valueString: = 值 | check_idcard", CARD[:-1] + "1", "bad-identifier"),
 ])
@@ -85,7 +89,7 @@ def test_a_function_rejects_with_its_code_and_column(tmp_path, element, value, c
     assert (told.value.code, told.value.column) == (code, "值") and "people.yaml:" in told.value.rule
 
 
-@pytest.mark.parametrize("expression", ["值 | nothing", "值 | pad", "值 | pad(x)", "值 | date('MM')", "值 | extract('[')", "值 | code(none)", "值 | code(t, unmapped=maybe)", "没有 | trim"])
+@pytest.mark.parametrize("expression", ["值 | nothing", "值 | pad", "值 | pad(x)", "值 | date('MM')", "值 | instant('yyyyMMdd')", "值 | extract('[')", "值 | code(none)", "值 | lookup(Patent, 'urn:x')", "值 | code(t, unmapped=maybe)", "没有 | trim"])
 def test_a_wrong_call_of_a_function_is_a_mistake_of_the_mapping(tmp_path, expression):
     with pytest.raises(Mistake):
         made(tmp_path, f"valueString: \"= {expression}\"", "1", None, "1")

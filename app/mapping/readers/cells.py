@@ -61,7 +61,7 @@ class CellReader:
             return Record(*where, None, Reject("bad-value", "a NUL character", self.header[bad]))
         if any(map(has_private_use, cells)):
             cells, warnings = [private_use(text) for text in cells], ("private-use",)
-        null = self.source.null
+        null, cells = self.source.null, [*cells, ""]
         return Record(*where, [None if (text := cells[at].strip()) in null else text for at in self.order], None, warnings)
 
     def heading(self) -> bytes:

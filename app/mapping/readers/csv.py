@@ -62,6 +62,7 @@ class Reader:
                 fields, warnings = raw.fields, ()
                 if raw.private:
                     fields, warnings = [private_use(text) for text in fields], ("private-use",)
+                fields.append("")
                 values = [None if (text := fields[at].strip()) in null else text for at in order]
                 yield Record(raw.row, raw.byte, raw.length, values, None, warnings)
 

@@ -25,7 +25,7 @@ class Record(NamedTuple):
 
 
 class Columns(NamedTuple):
-    """Where the mapping's columns stand in a record, and the columns that the mapping does not know."""
+    """Where the mapping's columns stand in a record (those that are absent: behind its last), and the columns that the mapping does not know."""
 
     order: tuple[int, ...]
     new: tuple[str, ...]
@@ -36,8 +36,8 @@ def columns(header: list[str], mapping) -> Columns:
     twice = next((name for at, name in enumerate(header) if name and name in header[:at]), None)
     if twice:
         raise Reject("csv-structure", f"the column '{twice}' stands in the header twice", twice)
-    missing = [name for name in mapping.columns if name not in header]
+    missing = [name for name in mapping.columns if name not in header and name not in mapping.optional]
     if missing:
         raise Reject("column-missing", f"the header has no column {', '.join(missing)}", missing[0])
-    return Columns(tuple(header.index(name) for name in mapping.columns),
+    return Columns(tuple(header.index(name) if name in header else len(header) for name in mapping.columns),
                    tuple(name for name in header if name not in mapping.columns and name not in mapping.ignored and not name.startswith("_")))

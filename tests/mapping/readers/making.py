@@ -13,7 +13,7 @@ from app.mapping.rules import _source
 
 def mapping(source: str, columns=("号", "名", "值"), ignored=("备注",)):
     """What a reader asks of a mapping; `source` in YAML."""
-    return SimpleNamespace(source=_source(parse(f"source: {{{source}, zone: Asia/Shanghai}}", "m.yaml")["source"]), columns=columns, ignored=ignored)
+    return SimpleNamespace(source=_source(parse(f"source: {{{source}, zone: Asia/Shanghai}}", "m.yaml")["source"]), columns=columns, optional=frozenset(), ignored=ignored)
 
 
 def records(path, source: str, **more):
