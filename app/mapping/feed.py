@@ -127,6 +127,7 @@ class _Run:
         self.id = ids("Task", f"{mapping.site.name}/import", (digest, mapping.hash))
         self.ledger, self.version = Ledger(row=self.reader.first), None
         self.source = Source(mapping.name, digest[:12], 0)
+        self.unread = [(at, name) for at, name in enumerate((*mapping.columns, *self.reader.new)) if name in mapping.unread or at >= len(mapping.columns)]
         self.seen: dict[str, State] = {}
         self.there: dict[str, None] = {}
         self.held: list[Held] = []
@@ -276,6 +277,8 @@ class _Run:
         ledger.records += 1
         if mapped.row:
             chunk.met += [(record.row, *one) for one in mapped.row.unmapped]
+            for name in (name for at, name in self.unread if mapped.row.values[at:at + 1] not in ([], [None])):
+                ledger.unread[name] = ledger.unread.get(name, 0) + 1
         try:
             if mapped.reject:
                 raise mapped.reject

@@ -52,6 +52,7 @@ class Ledger:
     """Sums up to the end of the last chunk; `place` (in the reader's unit) and `row` are where the next one begins, `chunks` the numbers of those with a Task.
 
     state: `open`, `stopped` (too many rejects) or `done`. resources: type -> outcome -> count. notes: duplicate, stale, skipped and warnings.
+    unread: column -> records with a value in it that no rule reads.
     """
 
     place: int = 0
@@ -64,6 +65,7 @@ class Ledger:
     resources: dict[str, dict[str, int]] = field(default_factory=dict)
     notes: dict[str, int] = field(default_factory=dict)
     chunks: list[int] = field(default_factory=list)
+    unread: dict[str, int] = field(default_factory=dict)
 
     @property
     def rejected(self) -> int:

@@ -5,7 +5,7 @@ import csv
 import io
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from app.errors import Issue, outcome
@@ -45,6 +45,7 @@ class Import:
     stopped: bool = False
     dry: bool = False
     new_columns: tuple[str, ...] = ()
+    unread: dict[str, int] = field(default_factory=dict)
 
     @property
     def held(self) -> int:
@@ -65,14 +66,14 @@ class Import:
         return {"mapping": self.mapping, "version": self.version, "file": self.file, "sha256": self.sha256, "dry": self.dry, "records": self.records,
                 "accepted": self.accepted, "rejected": self.rejected, "rejects": self.by_code, "resources": self.resources, "held": self.held,
                 **{name: self.notes.get(name, 0) for name in COUNTED}, "warnings": {name: count for name, count in self.notes.items() if name not in COUNTED},
-                "unmapped": sum(one.count for one in self.unmapped), "new_columns": list(self.new_columns), "task": self.task, "resumed": self.resumed,
+                "unmapped": sum(one.count for one in self.unmapped), "unread": self.unread, "new_columns": list(self.new_columns), "task": self.task, "resumed": self.resumed,
                 "dangling": [dict(zip(DANGLING, one)) for one in self.dangling], "already": self.already, "stopped": self.stopped, "seconds": round(self.seconds, 3)}
 
 
 def result(mapping, name: str, digest: str, ledger: Ledger, rejects: list[Rejected], unmapped: list[Unmapped], **more) -> Import:
     """The Import that a ledger and its chunks tell."""
     return Import(mapping.name, mapping.version, name, digest, ledger.records, ledger.accepted, ledger.rejected, dict(ledger.rejects), ledger.resources,
-                  ledger.notes, rejects, _summed(unmapped), stopped=ledger.state == "stopped", **more)
+                  ledger.notes, rejects, _summed(unmapped), stopped=ledger.state == "stopped", unread=dict(ledger.unread), **more)
 
 
 def write(folder: Path, done: Import, reader) -> None:
@@ -82,6 +83,7 @@ def write(folder: Path, done: Import, reader) -> None:
     (folder / "rejects.raw").write_bytes(b"".join(reader.raw({one.place: one.length for one in done.rejects if not one.whole})))
     (folder / "rejects.ndjson").write_text("".join(json.dumps(_outcome(one), ensure_ascii=False) + "\n" for one in done.rejects), encoding="utf-8")
     _table(folder / "unmapped.csv", Unmapped._fields, done.unmapped)
+    _table(folder / "unread.csv", ("column", "records"), done.unread.items())
     _table(folder / "dangling.csv", DANGLING, done.dangling)
     (folder / "summary.json").write_text(json.dumps(done.summary(), ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
 

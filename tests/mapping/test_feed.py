@@ -185,3 +185,11 @@ async def test_status_and_append_change_what_another_file_brought(world, tmp_pat
     entry, = (await Records(world, operator()).search(("ServiceRequest",), [])).entries
     kept = fhir.loads(entry.text)
     assert (kept["status"], kept["subject"], [one["text"] for one in kept["note"]]) == ("completed", {"display": "甲"}, ["一", "二"])
+
+
+async def test_values_that_no_rule_reads_are_counted_by_column(sqlite_world, tmp_path):
+    mapping = compiled(tmp_path, PATIENT.replace("    birthDate: = 值 | date('yyyyMMdd')\n", ""))
+    path = export(tmp_path / "v.csv", "1,甲,x,y,z", "2,乙,x,,z", "3,丙,,,", header="号,名,值,备注,新")
+    done = await feed.run(sqlite_world, mapping, path, out=tmp_path / "out")
+    assert done.unread == {"值": 2, "新": 2} and (tmp_path / "out" / "unread.csv").read_text(encoding="utf-8") == "column,records\n值,2\n新,2\n"
+    assert json.loads((tmp_path / "out" / "summary.json").read_text(encoding="utf-8"))["unread"] == (await feed.run(sqlite_world, mapping, path)).unread

@@ -1,10 +1,13 @@
 """A mapping compiled: what it makes of a row, and each mistake told with its line."""
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
 from app.mapping.document import Mistake
-from app.mapping.reject import Reject
+from app.mapping.reject import CODES, Reject
 from tests.mapping.making import HEAD, PATIENT, compiled, row
 
 START = "  p:\n    type: Patient\n    key: [mrn, = 号]\n"
@@ -99,3 +102,8 @@ def test_a_write_mode_says_what_it_may_write(tmp_path, rule, said):
 def test_a_snapshot_names_the_elements_that_a_record_leaves_empty(tmp_path):
     mapping = compiled(tmp_path, PATIENT.replace("    key", "    snapshot: true\n    key"))
     assert mapping.apply(row("1", "甲", None))[0].empty == ("birthDate",)
+
+
+def test_the_docs_have_each_reject_code_and_no_other():
+    rows = re.findall(r"^\| `([a-z-]+)` \| (.+) \|$", (Path(__file__).parent.parent.parent / "docs" / "mapping.md").read_text(encoding="utf-8"), re.M)
+    assert {code: text for code, text in rows if code in CODES or "-" in code} == CODES

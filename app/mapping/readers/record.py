@@ -12,7 +12,7 @@ LONGEST = 1 << 20
 class Record(NamedTuple):
     """A record of the file: `row` is its number as a person counts; `place` and `length` are where it is, in the reader's own unit.
 
-    values: one for each of the mapping's columns, None for empty; None as a whole where `reject` says what is wrong, or `skip` why it is passed over.
+    values: one for each of the mapping's columns, then of new ones, None for empty; None as a whole where `reject` says what is wrong, or `skip` why it is passed over.
     """
 
     row: int
@@ -25,7 +25,7 @@ class Record(NamedTuple):
 
 
 class Columns(NamedTuple):
-    """Where the mapping's columns stand in a record (those that are absent: behind its last), and the columns that the mapping does not know."""
+    """Where the mapping's columns, and after them those that it does not know (`new`), stand in a record; those that are absent: behind its last."""
 
     order: tuple[int, ...]
     new: tuple[str, ...]
@@ -39,5 +39,5 @@ def columns(header: list[str], mapping) -> Columns:
     missing = [name for name in mapping.columns if name not in header and name not in mapping.optional]
     if missing:
         raise Reject("column-missing", f"the header has no column {', '.join(missing)}", missing[0])
-    return Columns(tuple(header.index(name) if name in header else len(header) for name in mapping.columns),
-                   tuple(name for name in header if name not in mapping.columns and name not in mapping.ignored and not name.startswith("_")))
+    new = tuple(name for name in header if name and name not in mapping.columns and name not in mapping.ignored and not name.startswith("_"))
+    return Columns(tuple(header.index(name) if name in header else len(header) for name in (*mapping.columns, *new)), new)

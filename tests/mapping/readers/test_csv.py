@@ -34,10 +34,10 @@ def test_reading_goes_on_from_a_byte(tmp_path):
     assert list(again) == records[1:]
 
 
-def test_columns_come_in_the_mappings_order_and_new_ones_are_named(tmp_path):
+def test_columns_come_in_the_mappings_order_and_new_ones_after_them(tmp_path):
     path = export(tmp_path / "in.csv", "x,19850315,1,王,y", header="备注,值,号,名,新列")
     reader = Reader(path, compiled(tmp_path))
-    assert next(reader.records()).values == ["1", "王", "19850315"] and reader.new == ("新列",)
+    assert next(reader.records()).values == ["1", "王", "19850315", "y"] and reader.new == ("新列",)
 
 
 def test_appended_columns_of_a_reject_file_are_no_new_ones(tmp_path):
