@@ -150,6 +150,16 @@ class Records:
     async def _seen(self, at: int, query: Query, limit: int) -> list[Found]:
         return await self.store.search(policy.restrict(query, self.scope), at=at, now=moment(), limit=limit)
 
+    async def find(self, query: Query, limit: int, event: Event, said: str = "") -> list[Found]:
+        """What a query finds of what the caller sees, for an operation that works on it; recorded as `event`, asked for with `said`."""
+        try:
+            found = await self._seen(await self.store.newest(), query, limit)
+        except errors.Failure as failure:
+            await self._refuse([event], failure, said)
+            raise
+        await self._tell(touched.patients([f.entry for f in found], event.subtype, event.entity), said)
+        return found
+
     # commit
 
     async def commit(self, changes: list[Change], *, also=None) -> list[Done]:

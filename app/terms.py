@@ -65,10 +65,10 @@ async def stored(type: str, canonical: str, find, base: str) -> bytes | None:
         return None
     if sum(len(entry.text) for entry in found) > LARGEST:
         raise errors.TooCostly(f"{canonical} is too large to be used.")
-    return max(found, key=_rank).text
+    return max(found, key=rank).text
 
 
-def _rank(entry: Entry):
+def rank(entry: Entry):
     """Active before others, then the highest version, then the newest."""
     resource = orjson.loads(entry.text)
     return resource.get("status") == "active", [(0, int(p)) if p.isdecimal() else (1, p) for p in _NUMBERS.findall(resource.get("version", ""))], entry.number

@@ -9,7 +9,8 @@ import pytest
 from app import errors
 from app import page as pages
 from app.fhir import json
-from app.records import Change, Records
+from app.records import Change, Event, Records
+from app.search.query import ALL, Query
 from app.workflow.job import JOBS
 from tests.conftest import hospital, operator
 
@@ -447,3 +448,10 @@ class TestIncludesByVersionAndUrl:
         ask = lambda ids: Records(world, hospital("a")).search(("Patient",), [("_id", ids), ("_include", "Patient:link")])
         assert (await failure_of(ask("a-5,a-4,a-3,a-2")))[2] == ["too-costly"]
         assert sorted(e.id for e in (await ask("a-3")).included) == ["a-0", "a-1", "a-2"]
+
+
+async def test_what_an_operation_finds_is_what_the_caller_sees(world):
+    east, west = Records(world, hospital("east")), Records(world, hospital("west"))
+    await east.commit([Change("create", "Basic", resource={"resourceType": "Basic", "code": {"text": "a"}}), Change("create", "ConceptMap", resource={"resourceType": "ConceptMap", "status": "active"})])
+    ask = lambda records, type: records.find(Query((type,), ALL), 5, Event("E", "$translate"))
+    assert [len(await ask(records, type)) for records in (east, west) for type in ("Basic", "ConceptMap")] == [1, 1, 0, 1]

@@ -153,10 +153,10 @@ def _normative(made: dict) -> dict:
 
 
 def terminology() -> dict:
-    """TerminologyCapabilities: there is no terminology service here yet, and that is what it says."""
+    """TerminologyCapabilities: what of a terminology service there is here."""
     return {"resourceType": "TerminologyCapabilities", "id": "server", "status": "active", "date": DATE, "kind": "instance", "name": "YilianTerminology",
-            "description": "CodeSystem, ValueSet and ConceptMap are stored and searched as resources; there is no terminology operation.",
-            "software": {"name": "Yilian", "version": _version()}}
+            "description": "CodeSystem, ValueSet and ConceptMap are stored and searched as resources; $translate answers from the maps that are stored.",
+            "software": {"name": "Yilian", "version": _version()}, "translation": {"needsMap": False}}
 
 
 def _version() -> str:

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 
 from app.rest.call import Answer, Call
 from app.rest.operations.reindex import reindex
+from app.rest.operations.translate import translate
 from app.rest.operations.validate import validate
 
-OPERATIONS: dict[str, Callable[[Call], Awaitable[Answer]]] = {"reindex": reindex, "validate": validate}
+OPERATIONS: dict[str, Callable[[Call], Awaitable[Answer]]] = {"reindex": reindex, "translate": translate, "validate": validate}
