@@ -127,7 +127,7 @@ def import_(mapping: Annotated[str, typer.Argument(help="a name under mappings/,
         mappings, code = _mappings(mapping), 0
         settings = Settings.read(store="sqlite::memory:" if dry_run and not _exists(store) else store, open=True)
         alone = len(mappings) == len(paths) == 1 and paths[0].is_file() and paths[0].suffix.lower() not in sources.UNPACKED
-        for file in sources.files(paths):
+        for file in sources.files(paths, lambda name: next((at for at, one in enumerate(mappings) if one.source.reads(name)), len(mappings))):
             wanted = [one for one in mappings if file.path in paths and len(mappings) == 1 or one.source.reads(file.path.name)]
             if not wanted:
                 problems.print(f"{file.name}: no mapping of {mapping} is for a file of this name; it was passed over", style="yellow", markup=False, highlight=False, soft_wrap=True)
@@ -163,7 +163,7 @@ def _mappings(name: str) -> list[rules.Mapping]:
     if not found:
         known = sorted(str(p.relative_to(home).with_suffix("")) for site in home.glob("*/site.yaml") for p in _of_site(site.parent))
         _stop(f"There is no mapping {name}; there are {', '.join(known)}.", 2)
-    return [rules.compile(one) for one in found]
+    return rules.ordered([rules.compile(one) for one in found])
 
 
 def _of_site(folder: Path) -> list[Path]:

@@ -191,6 +191,16 @@ def compile(path: Path) -> Mapping:  # noqa: A001 - the house's word
     return _Compiler(path, document, files, _site(site)).mapping()
 
 
+def ordered(mappings: list[Mapping]) -> list[Mapping]:
+    """Mappings of a site, each after those whose resources it refers to, so that few records wait; in a circle, in the order given."""
+    left, done = list(mappings), []
+    while left:
+        free = [one for one in left if not any(one.needs & other.gives for other in left if other is not one)]
+        done += free or left[:1]
+        left = [one for one in left if one not in done]
+    return done
+
+
 def _site(node: Map) -> Site:
     organization = _need(node, "organization")
     systems = {"organization": f"Organization/{organization}", **node.get("systems", {})}

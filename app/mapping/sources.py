@@ -7,7 +7,7 @@ from __future__ import annotations
 import gzip
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from typing import BinaryIO, NamedTuple
@@ -29,26 +29,27 @@ class File(NamedTuple):
     name: str
 
 
-def files(paths: list[Path]) -> Iterator[File]:
-    """All files, hidden ones left out; one of an archive is gone when the next is asked for.
+def files(paths: list[Path], rank: Callable[[str], int] = lambda name: 0) -> Iterator[File]:
+    """All files, hidden ones left out; one of an archive is gone when the next is asked for. Of a folder or an archive the lower rank of a name comes first.
 
     Errors: Reject `size` for what unpacks beyond reason, `csv-structure` for an archive that is broken, locked or nested; OSError.
     """
     for path in paths:
-        for one in sorted(found for found in path.rglob("*") if found.is_file() and not _hidden(found.relative_to(path).parts)) if path.is_dir() else [path]:
+        held = [found for found in path.rglob("*") if found.is_file() and not _hidden(found.relative_to(path).parts)] if path.is_dir() else [path]
+        for one in sorted(held, key=lambda found: (rank(found.name), found)):
             name = one.relative_to(path).as_posix() if one != path else path.name
-            yield from UNPACKED[one.suffix.lower()](one, name) if one.suffix.lower() in UNPACKED else [File(one, name)]
+            yield from UNPACKED[one.suffix.lower()](one, name, rank) if one.suffix.lower() in UNPACKED else [File(one, name)]
 
 
 def _hidden(parts: tuple[str, ...]) -> bool:
     return any(part.startswith((".", "__MACOSX")) and part != ".." for part in parts)
 
 
-def _zipped(path: Path, name: str) -> Iterator[File]:
+def _zipped(path: Path, name: str, rank: Callable[[str], int]) -> Iterator[File]:
     try:
         # names without the flag of UTF-8 are in the code page of the machine that packed them
         with zipfile.ZipFile(path, metadata_encoding="gb18030") as archive:
-            for member in sorted(archive.infolist(), key=lambda member: member.filename):
+            for member in sorted(archive.infolist(), key=lambda member: (rank(PurePosixPath(member.filename).name), member.filename)):
                 parts = PurePosixPath(member.filename).parts
                 if member.is_dir() or _hidden(parts):
                     continue
@@ -60,7 +61,7 @@ def _zipped(path: Path, name: str) -> Iterator[File]:
         raise Reject("csv-structure", f"the archive cannot be read ({error})") from None
 
 
-def _gzipped(path: Path, name: str) -> Iterator[File]:
+def _gzipped(path: Path, name: str, rank: Callable[[str], int]) -> Iterator[File]:
     try:
         with gzip.open(path) as packed:
             yield from _unpacked(packed, path.stem, name, path.stat().st_size)

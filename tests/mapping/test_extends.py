@@ -6,6 +6,7 @@ import pytest
 from app.mapping import rules
 from app.mapping.document import Mistake, merged, parse
 from app.mapping.readers import reader
+from app.settings import shipped
 from tests.mapping.making import HEAD, export, row, write
 
 COMMON = """columns: {optional: [电话, 值]}
@@ -92,3 +93,18 @@ def test_a_reference_to_a_mapping_that_builds_on_another(tmp_path):
     patient, visits = rules.compile(path).apply(row("7", "张三", None, None))[0].resource, rules.compile(path.parent / "visits.yaml")
     assert visits.apply(row("1", "7", None))[0].resource["subject"] == {"reference": f"Patient/{patient['id']}"}
     assert visits.needs == {("Patient", "h/mrn")} and visits.gives == {("Encounter", "h/visit")}
+
+
+def test_mappings_come_after_those_whose_resources_they_refer_to():
+    found = [rules.compile(path) for path in sorted(shipped("mappings").glob("synthea/*.yaml")) if path.name != "site.yaml"]
+    names = [one.name.removeprefix("synthea/") for one in rules.ordered(found)]
+    assert sorted(names) == [one.name.removeprefix("synthea/") for one in found]
+    assert max(map(names.index, ("patients", "providers", "organizations"))) < names.index("encounters") < min(map(names.index, ("observations", "allergies", "conditions")))
+
+
+def test_mappings_in_a_circle_keep_their_order(tmp_path):
+    visit = "  {0}:\n    type: Encounter\n    key: [{0}, = 号]\n    status: finished\n    class: {{code: AMB}}\n    partOf: = ref({1}.{1}, 名)\n"
+    paths = [write(tmp_path, "").parent / f"{name}.yaml" for name in ("a", "b")]
+    for path, (own, other) in zip(paths, (("a", "b"), ("b", "a"))):
+        path.write_text(HEAD.replace("people", own) + visit.format(own, other), encoding="utf-8")
+    assert [one.name for one in rules.ordered([rules.compile(path) for path in paths])] == ["h/a", "h/b"]

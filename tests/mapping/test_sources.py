@@ -80,3 +80,15 @@ def test_a_damaged_member_and_an_archive_within_an_archive_are_refused(tmp_path)
         archive.writestr("b.zip", "PK")
     with pytest.raises(Reject, match="within an archive"):
         told(tmp_path / "y.zip")
+
+
+def test_the_lower_rank_of_a_name_comes_first_in_folders_and_archives(tmp_path):
+    (tmp_path / "in").mkdir()
+    for name in ("a.csv", "b.csv", "c.csv"):
+        (tmp_path / "in" / name).touch()
+    with zipfile.ZipFile(tmp_path / "in.zip", "w") as archive:
+        for name in ("a.csv", "b.csv", "c.csv"):
+            archive.writestr(name, "")
+    rank = {"c.csv": 0, "a.csv": 1}.get
+    for path in (tmp_path / "in", tmp_path / "in.zip"):
+        assert [file.path.name for file in sources.files([path], lambda name: rank(name, 9))] == ["c.csv", "a.csv", "b.csv"]
