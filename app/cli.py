@@ -117,6 +117,8 @@ def import_(mapping: Annotated[str, typer.Argument(help="a name under mappings/,
             dry_run: Annotated[bool, typer.Option("--dry-run", help="do all but write")] = False,
             out: Annotated[Path, typer.Option(help="folder for rejects.csv, rejects.ndjson, unmapped.csv, summary.json")] = Path("import-report"),
             max_rejects: Annotated[str, typer.Option(help="stop beyond so many rejects: 500 or 1%")] = "",
+            site: Annotated[str, typer.Option(help="the site whose export it is, a name under mappings/, where it is not the mapping's own")] = "",
+            zone: Annotated[str, typer.Option(help="zone of the source's times, such as Asia/Shanghai, instead of the mapping's")] = "",
             again: Annotated[bool, typer.Option("--again", help="map a file once more that is done already")] = False) -> None:
     """Import a legacy export through a mapping file."""
     for path in paths:
@@ -124,7 +126,7 @@ def import_(mapping: Annotated[str, typer.Argument(help="a name under mappings/,
             _stop(f"{path} is no file and no folder.", 2)
     with _told():
         feed.limit(max_rejects)
-        mappings, code = _mappings(mapping), 0
+        mappings, code = _mappings(mapping, site, zone), 0
         settings = Settings.read(store="sqlite::memory:" if dry_run and not _exists(store) else store, open=True)
         alone = len(mappings) == len(paths) == 1 and paths[0].is_file() and paths[0].suffix.lower() not in sources.UNPACKED
         for file in sources.files(paths, lambda name: next((at for at, one in enumerate(mappings) if one.source.reads(name)), len(mappings))):
@@ -155,7 +157,7 @@ def _exists(store: str) -> bool:
     return kind != "sqlite" or path == ":memory:" or Path(path).exists()
 
 
-def _mappings(name: str) -> list[rules.Mapping]:
+def _mappings(name: str, site: str = "", zone: str = "") -> list[rules.Mapping]:
     """A mapping by its path, or by its name under the shipped mappings; a site's name means all of them."""
     home = shipped("mappings")
     path = Path(name) if name.endswith((".yaml", ".yml")) else home / f"{name}.yaml"
@@ -163,7 +165,7 @@ def _mappings(name: str) -> list[rules.Mapping]:
     if not found:
         known = sorted(str(p.relative_to(home).with_suffix("")) for site in home.glob("*/site.yaml") for p in _of_site(site.parent))
         _stop(f"There is no mapping {name}; there are {', '.join(known)}.", 2)
-    return rules.ordered([rules.compile(one) for one in found])
+    return rules.ordered([rules.compile(one, site, zone) for one in found])
 
 
 def _of_site(folder: Path) -> list[Path]:

@@ -184,11 +184,17 @@ class Mapping:
         return Made(template.name, resource, template.write, template.must_match, template.newer_by and template.newer_by(row), template.place, empty)
 
 
-def compile(path: Path) -> Mapping:  # noqa: A001 - the house's word
-    """The mapping in `path`, with `site.yaml` beside it and code tables in `tables/` there and one folder up. Errors: Mistake (file:line)."""
+def compile(path: Path, site: str = "", zone: str = "") -> Mapping:  # noqa: A001 - the house's word
+    """The mapping in `path`, with `site.yaml` beside it and code tables in `tables/` there and one folder up. Errors: Mistake (file:line).
+
+    site: the folder beside its own whose site and tables are meant instead; zone: in place of the source's.
+    """
+    home = path.parent.parent / site if site else path.parent
+    if site and not (home / "site.yaml").is_file():
+        raise Mistake("--site", f"there is no {shown(home / 'site.yaml')}")
     _need(load(path), "mapping")
-    (document, files), site = extended(path, MAPPING), load(path.parent / "site.yaml").only(SITE)
-    return _Compiler(path, document, files, _site(site)).mapping()
+    document, files = extended(path, MAPPING)
+    return _Compiler(path, document, files, _site(load(home / "site.yaml").only(SITE)), home, zone).mapping()
 
 
 def ordered(mappings: list[Mapping]) -> list[Mapping]:
@@ -213,8 +219,8 @@ def _need(node: Map, name: str):
     return node[name]
 
 
-def _source(node: Map) -> Source:
-    kind, zone = _need(node, "kind"), _need(node, "zone")
+def _source(node: Map, zone: str) -> Source:
+    kind, zone = _need(node, "kind"), _option("--zone", zone) if zone else _need(node, "zone")
     if kind not in READERS:
         raise Mistake(kind.place, f"a source of kind '{kind}' cannot be read; known are {', '.join(READERS)}")
     reads = READERS[kind]
@@ -225,6 +231,13 @@ def _source(node: Map) -> Source:
     return Source(str(kind), encoding, frozenset({"", *node.get("null", [])}), _zone(zone), reads.options(node) if reads.OPTIONS else {}, str(node.get("files", "")))
 
 
+def _option(name: str, value: str) -> Text:
+    """An option's value as if it stood in the mapping."""
+    text = Text(value)
+    text.place = name
+    return text
+
+
 def _zone(name: Text) -> ZoneInfo:
     try:
         return ZoneInfo(name)
@@ -233,9 +246,9 @@ def _zone(name: Text) -> ZoneInfo:
 
 
 class _Compiler:
-    def __init__(self, path: Path, document: Map, files: tuple[Path, ...], site: Site):
-        self.path, self.document, self.files, self.site = path, document, files, site
-        self.source = _source(_need(document, "source"))
+    def __init__(self, path: Path, document: Map, files: tuple[Path, ...], site: Site, home: Path, zone: str):
+        self.path, self.document, self.files, self.site, self.home, self.zone = path, document, files, site, home, zone
+        self.source = _source(_need(document, "source"), zone)
         columns = _need(document, "columns").only(("expect", "optional", "names", "ignore"))
         self.columns = {str(name): at for at, name in enumerate(dict.fromkeys([*_need(columns, "expect"), *columns.get("optional", [])]))}
         self.names = columns.get("names", {})
@@ -267,7 +280,7 @@ class _Compiler:
                        tuple(self.told(name) for name in self.columns if name not in self.read), frozenset((key.type, key.namespace) for key in self.others.values()))
 
     def hash(self) -> str:
-        files = [path.read_bytes() for path in (*self.files, self.path.parent / "site.yaml")]
+        files = [path.read_bytes() for path in (*self.files, self.home / "site.yaml")] + ([self.zone.encode()] if self.zone else [])
         tables = [f"{name}={self.tables[name].hash}".encode() for name in sorted(self.tables)]
         others = [f"{name}={key.type} {key.namespace}".encode() for name, key in sorted(self.others.items())]
         return sha256(b"\n".join([sha256(raw).hexdigest().encode() for raw in files] + tables + others)).hexdigest()
@@ -452,10 +465,10 @@ class _Compiler:
         if name not in self.tables:
             if not re.fullmatch(r"[A-Za-z0-9._-]+", name):
                 raise Mistake(place, f"'{name}' is no name of a code table")
-            folders = (self.path.parent / "tables", self.path.parent.parent / "tables")
+            folders = [folder / "tables" for folder in dict.fromkeys((self.home, self.path.parent, self.path.parent.parent))]
             found = next((folder / f"{name}.csv" for folder in folders if (folder / f"{name}.csv").is_file()), None)
             if not found:
-                raise Mistake(place, f"no code table {name}.csv in {shown(folders[0])} or {shown(folders[1])}")
+                raise Mistake(place, f"no code table {name}.csv in {' or '.join(map(shown, folders))}")
             self.tables[name] = load_table(found)
         return self.tables[name]
 

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from app.mapping import rules
 from app.mapping.document import Mistake
 from app.mapping.reject import CODES, Reject
-from tests.mapping.making import HEAD, PATIENT, compiled, row
+from tests.mapping.making import HEAD, PATIENT, compiled, row, write
 
 START = "  p:\n    type: Patient\n    key: [mrn, = 号]\n"
 
@@ -107,3 +108,20 @@ def test_a_snapshot_names_the_elements_that_a_record_leaves_empty(tmp_path):
 def test_the_docs_have_each_reject_code_and_no_other():
     rows = re.findall(r"^\| `([a-z-]+)` \| (.+) \|$", (Path(__file__).parent.parent.parent / "docs" / "mapping.md").read_text(encoding="utf-8"), re.M)
     assert {code: text for code, text in rows if code in CODES or "-" in code} == CODES
+
+
+def test_another_site_and_zone_may_be_named(tmp_path):
+    path = write(tmp_path, START + "    identifier: [{system: $mrn, value: = 号}]\n    deceasedDateTime: = 值 | datetime('yyyyMMddHHmm')\n")
+    other = path.parent.parent / "o" / "site.yaml"
+    other.parent.mkdir()
+    other.write_text("site: o\norganization: org-o\nsystems: {mrn: 'urn:o:mrn'}\n", encoding="utf-8")
+    mapping, own = rules.compile(path, "o", "Europe/Berlin"), rules.compile(path)
+    made = mapping.apply(row("1", "甲", "202407010000"))[0].resource
+    assert (made["identifier"][0]["system"], made["deceasedDateTime"], mapping.site.organization) == ("urn:o:mrn", "2024-07-01T00:00:00+02:00", "org-o")
+    assert len({mapping.hash, own.hash, rules.compile(path, "o").hash}) == 3
+
+
+@pytest.mark.parametrize("site, zone, said", [("nowhere", "", "--site: there is no"), ("", "Mars/Base", "--zone: 'Mars/Base' is no time zone")])
+def test_a_site_or_zone_that_is_not_is_told(tmp_path, site, zone, said):
+    with pytest.raises(Mistake, match=said):
+        rules.compile(write(tmp_path), site, zone)
