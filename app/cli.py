@@ -26,7 +26,7 @@ from app.auth.identify import is_loopback
 from app.caller import Caller
 from app.demo import alliance, export
 from app.fhir import json as fhir
-from app.jobs import runner
+from app.jobs import rejects, runner
 from app.main import open_world
 from app.mapping import feed, rules, sources
 from app.mapping.document import Mistake
@@ -283,6 +283,38 @@ async def _reindex(settings: Settings) -> str:
         if ended["status"] != "completed":
             raise errors.Conflict(told)
         return told
+
+
+open_rejects = typer.Typer(help="The records that imports refused, until they are waived.", no_args_is_help=True)
+app.add_typer(open_rejects, name="rejects")
+
+
+@open_rejects.command("list")
+def rejects_list(store: Store = "sqlite:data/yilian.db") -> None:
+    """List the open rejects of all runs."""
+    for one in _rejects(store, rejects.listed):
+        reject = one.reject
+        _say(f"{one.id}  {one.mapping} {one.file} row {reject.row} {reject.code}{reject.column and ' ' + reject.column}: {reject.message}")
+
+
+@open_rejects.command("waive")
+def rejects_waive(names: Annotated[list[str], typer.Argument(help="TASK/ROW, as listed")], reason: Annotated[str, typer.Option(help="why, for the ledger")],
+                  store: Store = "sqlite:data/yilian.db") -> None:
+    """Close rejects that will not be corrected."""
+    if not reason.strip():
+        _stop("A waiver needs a --reason.", 2)
+    _rejects(store, rejects.waive, names, reason)
+
+
+def _rejects(store: str, what, *more):
+    if not _exists(store):
+        _stop(f"There is no store at {store.removeprefix('sqlite:')}; name one with --store.", 2)
+
+    async def do(settings: Settings):
+        async with open_world(settings) as world:
+            return await what(world, _operator(settings, "rejects"), *more)
+    with _told():
+        return asyncio.run(do(Settings.read(store=store, open=True)))
 
 
 @app.command()

@@ -26,6 +26,7 @@ from app.main import open_world
 from app.records import Change, Records
 from app.settings import Settings, shipped
 from tests.conftest import operator
+from tests.mapping.making import export, write
 
 MAPPING = "jiadingtcm/outpatient-visit"
 
@@ -235,3 +236,14 @@ def test_a_folder_and_a_zip_of_a_site_go_to_the_mappings_that_are_for_their_file
     assert code == 2 and "people-1.csv: 2 records" in text and "more.zip/people-2.csv: 1 records" in text and "places.csv: no mapping" in text
     assert "people-broken.csv was not imported" in text
     assert json.loads((tmp_path / "import-report" / "people" / "more.zip" / "people-2.csv" / "summary.json").read_text())["accepted"] == 1
+
+
+def test_open_rejects_are_listed_and_waived(tmp_path):
+    assert yilian(tmp_path, "rejects", "list", "--store", "sqlite:s.db")[0] == 2
+    write(tmp_path)
+    export(tmp_path / "v.csv", "1,张三,x,")
+    assert yilian(tmp_path, "import", "mappings/h/people.yaml", "v.csv", "--store", "sqlite:s.db")[0] == 1
+    code, text = yilian(tmp_path, "rejects", "list", "--store", "sqlite:s.db")
+    assert code == 0 and "v.csv row 2 bad-date 值: " in text
+    assert yilian(tmp_path, "rejects", "waive", text.split()[0], "--reason", "测试", "--store", "sqlite:s.db")[0] == 0
+    assert yilian(tmp_path, "rejects", "list", "--store", "sqlite:s.db") == (0, "")

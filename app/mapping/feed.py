@@ -380,7 +380,7 @@ class _Run:
         rows, (rejects, unmapped) = {one.row for one in held}, ledgers.read_chunk(task)
         chunk.rejected += [one for one in rejects if one.row not in rows]
         number = int(task["description"].removeprefix("chunk "))
-        again = ledgers.chunk_task(entry.id, self.mapping.site.organization, run, number, chunk.rejected, unmapped, chunk.held)
+        again = ledgers.with_waived(ledgers.chunk_task(entry.id, self.mapping.site.organization, run, number, chunk.rejected, unmapped, chunk.held), ledgers.waived(task))
         try:
             done = await self.records.commit([*_changes(chunk), Change("update", "Task", entry.id, again, place="held", **_guarded(entry.version)),
                                               Change("update", "Task", run, ledgers.with_ledger(parent, chunk.ledger), place="run", **_guarded(kept.version))])

@@ -112,8 +112,22 @@ def chunk_task(id: str, organization: str, run: str, number: int, rejected: list
 
 def with_ledger(task: dict, ledger: Ledger) -> dict:
     """A run's Task with another ledger."""
-    told = [one for one in task["output"] if one["type"]["text"] != "ledger"]
-    return {**task, "output": [*told, *job.task("", "", "", None, {"ledger": _text(asdict(ledger))})["output"]]}
+    return _with(task, "ledger", asdict(ledger))
+
+
+def with_waived(task: dict, reasons: dict[str, str]) -> dict:
+    """A chunk's Task with the reason for each row whose reject is waived."""
+    return _with(task, "waived", reasons) if reasons else task
+
+
+def waived(task: dict) -> dict[str, str]:
+    """Row -> reason, of a chunk's Task."""
+    return json.loads(job.told(task).get("waived", "{}"))
+
+
+def _with(task: dict, label: str, value) -> dict:
+    told = [one for one in task["output"] if one["type"]["text"] != label]
+    return {**task, "output": [*told, *job.task("", "", "", None, {label: _text(value)})["output"]]}
 
 
 def read_run(task: dict) -> Ledger:

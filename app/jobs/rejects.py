@@ -1,0 +1,74 @@
+"""The rejects of all imports that nobody has dealt with: listed from the ledgers of their chunks, and waived with a reason that stays there."""
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from app.caller import Caller, system
+from app.fhir import json
+from app.mapping import ledger
+from app.mapping.ledger import Rejected
+from app.records import Change, Records, World
+from app.workflow import job
+
+
+class Open(NamedTuple):
+    """A reject that is not waived; `id` (`TASK/ROW`) names it, and `mapping` and `file` say where it was met."""
+    id: str
+    mapping: str
+    file: str
+    reject: Rejected
+
+
+async def listed(world: World, caller: Caller) -> list[Open]:
+    """Every open reject that the caller may see."""
+    records, runs, found = Records(world, caller), {}, []
+    async for entry in _all(records, [("code", f"{job.JOBS}|import-chunk")]):
+        task = json.loads(entry.text)
+        run = task["partOf"][0]["reference"].removeprefix("Task/")
+        if run not in runs:
+            runs[run] = job.told(json.loads((await _read(records, run)).text), "input")
+        found += [Open(f"{entry.id}/{one.row}", runs[run]["mapping"], runs[run]["file"], one) for one in _open(task)]
+    return found
+
+
+async def waive(world: World, caller: Caller, names: list[str], reason: str) -> None:
+    """Closes these in their organisations' ledgers. Errors: ValueError for one that is not open."""
+    records, rows = Records(world, caller), {}
+    for name in names:
+        task, _, row = name.partition("/")
+        rows.setdefault(task, []).append(row)
+    by: dict[str, list[Change]] = {}
+    for id, wanted in rows.items():
+        entry = await _read(records, id)
+        task = json.loads(entry.text) if entry else {}
+        there = {str(one.row) for one in _open(task)}
+        if (strange := next((row for row in wanted if row not in there), None)) is not None:
+            raise ValueError(f"There is no open reject {id}/{strange}; `yilian rejects list` names them.")
+        closed = ledger.with_waived(task, {**ledger.waived(task), **dict.fromkeys(wanted, reason)})
+        owner = task["owner"]["reference"].removeprefix("Organization/")
+        by.setdefault(owner, []).append(Change("update", "Task", id, closed, if_match=(str(entry.version),), place=id))
+    for owner, changes in by.items():
+        await Records(world, system("feed", owner)).commit(changes)
+
+
+def _open(task: dict) -> list[Rejected]:
+    if job.kind(task) != "import-chunk":
+        return []
+    waived = ledger.waived(task)
+    return [one for one in ledger.read_chunk(task)[0] if str(one.row) not in waived]
+
+
+async def _read(records: Records, id: str):
+    page = await records.search(("Task",), [("_id", id)])
+    return next((entry for entry in page.entries if entry.id == id), None)
+
+
+async def _all(records: Records, pairs: list[tuple[str, str]]):
+    """Every Task of a search."""
+    page = await records.search(("Task",), [*pairs, ("_count", "50")])
+    while True:
+        for entry in page.entries:
+            yield entry
+        if not page.next:
+            return
+        page = await records.search(("Task",), [], cursor=page.next)
