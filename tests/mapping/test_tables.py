@@ -44,3 +44,9 @@ def test_an_absent_table_and_one_that_is_not_utf_8_are_mistakes(tmp_path):
 @pytest.mark.parametrize("path", sorted(shipped("mappings").glob("**/tables/*.csv")), ids=lambda p: p.stem)
 def test_every_shipped_table_loads(path):
     assert load(path).rows
+
+
+def test_two_tables_of_admission_routes_have_their_first_codes_the_other_way_round():
+    front, standard = (load(shipped("mappings") / "tables" / f"{name}-admission-route.csv") for name in ("rc026", "cv09-00-403"))
+    assert front.by_code["1"].target_code == standard.by_code["2"].target_code == "emd" and front.by_code["2"].target_code == standard.by_code["1"].target_code == "outp"
+    assert front.system != standard.system
