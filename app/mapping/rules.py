@@ -219,7 +219,7 @@ def _need(node: Map, name: str):
     return node[name]
 
 
-def _source(node: Map, zone: str) -> Source:
+def _source(node: Map, zone: str = "") -> Source:
     kind, zone = _need(node, "kind"), _option("--zone", zone) if zone else _need(node, "zone")
     if kind not in READERS:
         raise Mistake(kind.place, f"a source of kind '{kind}' cannot be read; known are {', '.join(READERS)}")
