@@ -35,6 +35,15 @@ def world(request):
     return request.getfixturevalue(f"{request.param}_world")
 
 
+@pytest.fixture(params=["sqlite", "mongo"])
+def settings(request, tmp_path):
+    """Settings of a fresh store of each kind, for a server of its own that may be started again."""
+    if request.param == "sqlite":
+        return {"store": f"sqlite:{tmp_path}/store.db"}
+    url = urlsplit(request.getfixturevalue("mongo_url"))._replace(path=f"/yilian_test_{uuid.uuid4().hex[:12]}").geturl()
+    return {"store": url, "journals": str(tmp_path / "journals"), "without_transactions": not request.getfixturevalue("transactions")}
+
+
 def hospital(name: str, **more) -> Caller:
     """A member hospital's own system; it may choose ids that start with its name."""
     return Caller(organization=name, client=f"{name}-emr", prefix=f"{name}-", base="http://test/fhir", **more)

@@ -18,7 +18,7 @@ from app import errors
 from app.caller import Caller, system
 from app.fhir import json, validate
 from app.mapping import ledger as ledgers
-from app.mapping import references, report
+from app.mapping import references, report, tables
 from app.mapping.identity import Ids, new_secret
 from app.mapping.ledger import Held, Ledger, Rejected, Unmapped
 from app.mapping.merge import CUSTODIAN, Source, State, decide, stored, written
@@ -64,6 +64,8 @@ async def run(world: World, mapping: Mapping, path: Path, *, name: str = "", out
     ids = Ids(await world.store.value("import-secret", new_secret), mapping.site.prefix)
     job = _Run(world, mapping, path, name or path.name, digest, ids, dry)
     await job.open(again)
+    if not dry:
+        await job.publish()
     resumed, already = job.ledger.row if job.ledger.records else 0, job.ledger.state == "done"
     if not already:
         await job.all(max_rejects, progress)
@@ -136,6 +138,12 @@ class _Run:
         self.columns = {template.name: next(iter(mapping.keys[template.name].columns), "") for template in mapping.templates}
         limit = min(world.settings.bundle_limit, world.store.entries_limit)
         self.chunk = max(1, min(CHUNK, (limit - 2) // max(1, len(mapping.templates))))
+
+    async def publish(self) -> None:
+        """The code tables that the mapping reads, as ConceptMaps of the site: $translate answers from the rows that the import uses."""
+        site = self.mapping.site.name
+        maps = [tables.concept_map(table, site, self.ids("ConceptMap", f"{site}/table", (name,))) for name, table in sorted(self.mapping.tables.items())]
+        await self.records.commit([Change("update", "ConceptMap", each["id"], resource=each) for each in maps])
 
     async def open(self, again: bool) -> None:
         """Finds the ledger of an earlier run."""

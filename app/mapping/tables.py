@@ -4,6 +4,7 @@ from __future__ import annotations
 import csv
 import io
 from hashlib import sha256
+from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,6 +14,9 @@ COLUMNS = ("source_system", "source_code", "source_display", "target_system", "t
            "valid_from", "valid_to")
 EQUIVALENCE = ("relatedto", "equivalent", "equal", "wider", "subsumes", "narrower", "specializes", "inexact", "unmatched", "disjoint")
 """https://hl7.org/fhir/R4/valueset-concept-map-equivalence.html"""
+UNLIKE = ("narrower", "inexact")
+"""What needs a comment in a ConceptMap (cmd-1)."""
+CANONICAL = "https://yilian.example/fhir"
 
 
 class Concept(NamedTuple):
@@ -76,3 +80,22 @@ def _check(concept: Concept, place: str) -> None:
         raise Mistake(place, f"equivalence '{concept.equivalence}' is none of {', '.join(EQUIVALENCE)}")
     if not concept.target_code and concept.equivalence not in ("unmatched", "disjoint"):
         raise Mistake(place, "target_code is empty; say 'unmatched' where there is none")
+
+
+def concept_map(table: Table, site: str, id: str) -> dict:
+    """A table of a site as a ConceptMap: its rows, a group for each pair of systems; the version is the hash of the file."""
+    systems = lambda row: (row.source_system, row.target_system)
+    groups = [{"source": source, "target": target, "element": [_element(row) for row in rows]} for (source, target), rows in groupby(sorted(table.rows, key=systems), systems)]
+    return {"resourceType": "ConceptMap", "id": id, "url": f"{CANONICAL}/ConceptMap/{site}-{table.name}", "identifier": {"system": f"{CANONICAL}/sid/code-table", "value": f"{site}/{table.name}"},
+            "version": table.hash[:12], "title": table.name, "status": "active", **({"group": [_filled(group) for group in groups]} if groups else {})}
+
+
+def _element(row: Concept) -> dict:
+    valid = f"valid {row.valid_from}..{row.valid_to}" if row.valid_from or row.valid_to else ""
+    comment = "; ".join(filter(None, (row.comment, valid))) or ("not said why" if row.equivalence in UNLIKE else "")
+    target = {"code": row.target_code, "display": row.target_display, "equivalence": row.equivalence, "comment": comment}
+    return _filled({"code": row.source_code, "display": row.source_display, "target": [_filled(target)]})
+
+
+def _filled(element: dict) -> dict:
+    return {name: value for name, value in element.items() if value}

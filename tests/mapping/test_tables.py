@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import pytest
 
+from app.fhir import validate
 from app.mapping.document import Mistake
-from app.mapping.tables import COLUMNS, load
+from app.mapping.tables import COLUMNS, concept_map, load
 from app.settings import shipped
 
 HEAD = ",".join(COLUMNS) + "\n"
@@ -50,3 +51,11 @@ def test_two_tables_of_admission_routes_have_their_first_codes_the_other_way_rou
     front, standard = (load(shipped("mappings") / "tables" / f"{name}-admission-route.csv") for name in ("rc026", "cv09-00-403"))
     assert front.by_code["1"].target_code == standard.by_code["2"].target_code == "emd" and front.by_code["2"].target_code == standard.by_code["1"].target_code == "outp"
     assert front.system != standard.system
+
+
+@pytest.mark.parametrize("path", sorted(shipped("mappings").glob("**/tables/*.csv")), ids=lambda path: path.stem)
+def test_every_shipped_table_is_a_concept_map_of_all_its_rows(path):
+    table = load(path)
+    made = concept_map(table, "h", "a")
+    assert [issue.text for issue in validate.validate(made)] == []
+    assert sorted(element["code"] for group in made["group"] for element in group["element"]) == sorted(table.by_code)

@@ -1,23 +1,12 @@
 """$translate over HTTP on both stores. https://hl7.org/fhir/R4/conceptmap-operation-translate.html"""
 from __future__ import annotations
 
-import uuid
-from urllib.parse import urlsplit
-
 import pytest
 import pytest_asyncio
 
 from tests.rest.conftest import issue, serving
 
 SEX, GENDER = "urn:oid:2.16.156.10011.2.3.3.4", "http://hl7.org/fhir/administrative-gender"
-
-
-@pytest.fixture(params=["sqlite", "mongo"])
-def settings(request):
-    if request.param == "sqlite":
-        return {}
-    url = urlsplit(request.getfixturevalue("mongo_url"))._replace(path=f"/yilian_test_{uuid.uuid4().hex[:12]}").geturl()
-    return {"store": url, "without_transactions": not request.getfixturevalue("transactions")}
 
 
 @pytest_asyncio.fixture
