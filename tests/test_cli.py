@@ -26,7 +26,7 @@ from app.main import open_world
 from app.records import Change, Records
 from app.settings import Settings, shipped
 from tests.conftest import operator
-from tests.mapping.making import export, write
+from tests.mapping import making
 
 MAPPING = "jiadingtcm/outpatient-visit"
 
@@ -240,8 +240,8 @@ def test_a_folder_and_a_zip_of_a_site_go_to_the_mappings_that_are_for_their_file
 
 def test_open_rejects_are_listed_and_waived(tmp_path):
     assert yilian(tmp_path, "rejects", "list", "--store", "sqlite:s.db")[0] == 2
-    write(tmp_path)
-    export(tmp_path / "v.csv", "1,张三,x,")
+    making.write(tmp_path)
+    making.export(tmp_path / "v.csv", "1,张三,x,")
     assert yilian(tmp_path, "import", "mappings/h/people.yaml", "v.csv", "--store", "sqlite:s.db")[0] == 1
     code, text = yilian(tmp_path, "rejects", "list", "--store", "sqlite:s.db")
     assert code == 0 and "v.csv row 2 bad-date 值: " in text
