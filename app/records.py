@@ -95,8 +95,8 @@ class Records:
         at, now = (opened["at"], opened["now"]) if opened else (await self.store.newest(), moment())
         if type == LOG:
             raise errors.Unsupported("The log has no versions: search AuditEvent, for each is written once.")
-        where = self.scope if type else both(self.scope, NOT_LOG)
-        listed = await self._listed(span.list, at) if span.list else ALL
+        where = policy.still(self.scope) if type else both(policy.still(self.scope), NOT_LOG)
+        listed = await self._listed(span.list, at, opened) if span.list else ALL
         found = await self.store.history(Query((type,) if type else (), where), at=at, now=moment(), id=id, since=span.since, moment=span.moment,
                                          limit=span.count + 1, after=opened["after"] if opened else None, own=listed)
         entries = found[:span.count]
@@ -104,9 +104,9 @@ class Records:
         link = self._seal(pairs=pairs, type=type, id=id, at=at, now=now, after=entries[-1].number) if more else None
         return Page(entries, next=link)
 
-    async def _listed(self, id: str, at: int) -> Clause:
+    async def _listed(self, id: str, at: int, opened: dict | None) -> Clause:
         """The versions that a List names; a hidden one is none."""
-        found = await self._seen(at, Query(("List",), Stamp((Compare("id", "eq", id),))), 1)
+        found = await self._seen(self._scope(opened), at, Query(("List",), Stamp((Compare("id", "eq", id),))), 1)
         return special.listed(json.loads(found[0].entry.text), self.caller.base) if found else NONE
 
     # search
@@ -135,11 +135,12 @@ class Records:
                 raise errors.Invalid("This page link belongs to another address.", expression="_cursor")
             pairs, strict = [tuple(p) for p in opened["pairs"]], opened["strict"]
         at, now = (opened["at"], opened["now"]) if opened else (await self.store.newest(), moment())
+        scope = self._scope(opened)
         context = parse.Context(self.world.zone, self.caller.base, now, strict, own=own.read(await self.store.recipe()))
-        search = without_log(await terms.understood(lambda known: parse.parse(types, pairs, context._replace(terms=known)), partial(self._seen, at), context.base))
+        search = without_log(await terms.understood(lambda known: parse.parse(types, pairs, context._replace(terms=known)), partial(self._seen, scope, at), context.base))
         if compartment:
             search = search._replace(query=search.query._replace(where=both(search.query.where, parse.compartment(*compartment, search.query.types))))
-        ask = Ask(self.world, self.caller, self.scope, search, at, opened.get("after"), context.own)
+        ask = Ask(self.world, self.caller, scope, search, at, opened.get("after"), context.own)
         page = await (ask.log() if search.query.types == (LOG,) else ask.entries())
         if search.explain:
             page.plan = await ask.explain()
@@ -147,13 +148,17 @@ class Records:
             page.next = self._seal(types=types, pairs=pairs, strict=strict, compartment=compartment, at=at, now=now, after=page.next)
         return page
 
-    async def _seen(self, at: int, query: Query, limit: int) -> list[Found]:
-        return await self.store.search(policy.restrict(query, self.scope), at=at, now=moment(), limit=limit)
+    def _scope(self, opened: dict | None) -> Clause:
+        """What may be seen of the newest commit, or of an earlier one on a later page."""
+        return policy.still(self.scope) if opened else self.scope
+
+    async def _seen(self, scope: Clause, at: int, query: Query, limit: int) -> list[Found]:
+        return await self.store.search(policy.restrict(query, scope), at=at, now=moment(), limit=limit)
 
     async def find(self, query: Query, limit: int, event: Event, said: str = "") -> list[Found]:
         """What a query finds of what the caller sees, for an operation that works on it; recorded as `event`, asked for with `said`."""
         try:
-            found = await self._seen(await self.store.newest(), query, limit)
+            found = await self._seen(self.scope, await self.store.newest(), query, limit)
         except errors.Failure as failure:
             await self._refuse([event], failure, said)
             raise
@@ -184,7 +189,7 @@ class Records:
             for url in profiles:
                 library.need(url, type)
             return validate.validate(resource, type, warnings=True, profiles=profiles, library=library)
-        return await Structures().judged(work, partial(self._seen, await self.store.newest()), self.caller.base)
+        return await Structures().judged(work, partial(self._seen, self.scope, await self.store.newest()), self.caller.base)
 
     async def rehearse(self, change: Change | None, event: Event) -> errors.Failure | None:
         """What would refuse a change, which is tried whole and left undone; None where nothing would. The trial is recorded as `event`."""

@@ -167,6 +167,26 @@ class TestPages:
             seen += [e.id for e in page.entries]
         assert seen == ids[::-1]
 
+    async def test_what_was_hidden_since_is_on_no_later_page(self, world):
+        """A version that everybody could read when the first page was asked for: today's concerns a patient."""
+        for n in range(4):
+            await put(world, hospital("a"), {"resourceType": "Schedule", "id": f"a-{n}", "actor": [{"reference": "Location/a-l"}]})
+        b = Records(world, hospital("b"))
+        first = await b.search(("Schedule",), [("_count", "1"), ("_total", "accurate"), ("_include", "Schedule:actor")])
+        history = await b.versions("Schedule", pairs=[("_count", "1")])
+        await put(world, hospital("a"), {"resourceType": "Schedule", "id": "a-1", "actor": [{"reference": "Patient/a-p"}]})
+        seen, page = [e.id for e in first.entries], first
+        while page.next:
+            page = await b.search(("Schedule",), [], cursor=page.next)
+            seen += [e.id for e in page.entries]
+            assert page.total in (None, 3)
+        assert seen == ["a-3", "a-2", "a-0"]
+        seen = [e.id for e in history.entries]
+        while history.next:
+            history = await b.versions("Schedule", cursor=history.next)
+            seen += [e.id for e in history.entries]
+        assert seen == ["a-3", "a-2", "a-0"]
+
     @pytest.mark.parametrize("sort", ["birthdate", "-birthdate", "name", "-name", "_lastUpdated"])
     async def test_sorted_pages_give_each_resource_once(self, world, sort):
         ids = {(await add(world, operator(), patient(family=f"家{i % 4}", **({"birthDate": f"19{50 + i % 5}"} if i % 3 else {})))).id for i in range(17)}

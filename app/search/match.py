@@ -4,7 +4,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Protocol
 
-from app.search.query import NOW, And, Back, Clause, Compare, Granted, Has, Key, Link, Not, Or, Query, Row, Stamp, Test
+from app.search.query import NOW, And, Back, Clause, Compare, Granted, Has, Key, Link, Newest, Not, Or, Query, Row, Stamp, Test
 
 
 class Look(Protocol):
@@ -12,6 +12,9 @@ class Look(Protocol):
 
     def current(self, type: str, id: str) -> tuple[Any, list[Row]] | None:
         """An entry and its rows."""
+
+    def newest(self, type: str, id: str) -> tuple[Any, list[Row], Look]:
+        """The newest version of a resource, and how others are seen in the newest commit."""
 
     def referring(self, param: str, type: str, ref: str) -> Iterable[tuple[Any, list[Row]]]:
         """Entries of `type` that have a row of `param` with the code `ref`."""
@@ -74,6 +77,10 @@ def _back(clause: Back, entry, rows, look, now) -> bool:
     return any(holds(clause.clause, *there, look, now) for there in look.referring(clause.param, clause.type, f"{entry.type}/{entry.id}"))
 
 
+def _newest(clause: Newest, entry, rows, look, now) -> bool:
+    return holds(clause.part, *look.newest(entry.type, entry.id), now)
+
+
 def _granted(clause: Granted, entry, rows, look, now) -> bool:
     return any(all(compare(getattr(fact, c.column), c, now) for c in clause.compares) and all(_agrees(getattr(fact, column), stamp, entry) for column, stamp in clause.on)
                for fact in look.facts())
@@ -87,7 +94,7 @@ def _agrees(value, stamp: str, entry) -> bool:
     return value == (f"{entry.type}/{entry.id}" if stamp == "ref" else getattr(entry, stamp))
 
 
-CLAUSES = {Has: _has, Stamp: _stamp, And: _and, Or: _or, Not: _not, Link: _link, Back: _back, Granted: _granted}
+CLAUSES = {Has: _has, Stamp: _stamp, And: _and, Or: _or, Not: _not, Link: _link, Back: _back, Newest: _newest, Granted: _granted}
 
 
 def compare(value, compare: Compare, now: int) -> bool:

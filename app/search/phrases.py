@@ -1,7 +1,7 @@
 """Clauses and sort keys in words, for people who ask how a search is run."""
 from __future__ import annotations
 
-from app.search.query import ALL, NONE, NOW, And, Back, Clause, Compare, Granted, Has, Key, Link, Not, Or, Stamp, Test
+from app.search.query import ALL, NONE, NOW, And, Back, Clause, Compare, Granted, Has, Key, Link, Newest, Not, Or, Stamp, Test
 
 HOWS = {"eq": "is", "ne": "is not", "in": "is one of", "prefix": "begins with", "suffix": "ends with", "contains": "contains", "lt": "<", "le": "<=", "gt": ">", "ge": ">=",
         "none": "is empty", "some": "is there", "lacks": "has none of the bits", "within": "is within"}
@@ -44,5 +44,6 @@ _SAID = {
     Not: lambda c: f"not ({said(c.part)})",
     Link: lambda c: f"{c.param} names a {' or '.join(c.types) or 'resource'} for which ({said(c.clause)})",
     Back: lambda c: f"a {c.type} names it in {c.param}, for which ({said(c.clause)})",
+    Newest: lambda c: f"today's version: ({said(c.part)})",
     Granted: lambda c: f"a fact for which ({' and '.join(map(_compare, c.compares))}) agrees in {', '.join(column for column, _ in c.on) or 'nothing'}",
 }

@@ -143,6 +143,13 @@ class Granted(Clause):
     on: tuple[tuple[str, str], ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Newest(Clause):
+    """The newest version of the entry's resource, deleted or not, meets `part` as of the newest commit: an earlier version, or commit, is asked what holds today."""
+
+    part: Clause
+
+
 ALL = And(())
 NONE = Or(())
 
@@ -191,6 +198,9 @@ def narrowed(clause: Clause, types: tuple[str, ...]) -> Clause:
     if isinstance(clause, Not):
         part = narrowed(clause.part, types)
         return NONE if part == ALL else ALL if part == NONE else Not(part)
+    if isinstance(clause, Newest):
+        part = narrowed(clause.part, types)
+        return part if part in (ALL, NONE) else Newest(part)
     if isinstance(clause, Stamp) and types:
         return _narrowed(clause, types)
     if isinstance(clause, (Has, Link)) and types:

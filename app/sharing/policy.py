@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 from app.caller import Caller
-from app.search.query import ALL, And, Back, Clause, Compare, Link, Not, Or, Query, Stamp, both, either
+from app.search.query import ALL, And, Back, Clause, Compare, Link, Newest, Not, Or, Query, Stamp, both, either
 from app.sharing.rules import ALLOWS, LIMITS
 from app.store.base import Entry
 
@@ -43,6 +43,11 @@ def within(clause: Clause, scope: Clause) -> Clause:
     if isinstance(clause, Back):
         return Back(clause.param, clause.type, both(within(clause.clause, scope), scope))
     return clause
+
+
+def still(scope: Clause) -> Clause:
+    """What may be seen of an earlier version, or as of an earlier commit: what might be seen then, and may today."""
+    return scope if scope == ALL else both(scope, Newest(scope))
 
 
 def log_scope(caller: Caller) -> Clause:

@@ -215,9 +215,8 @@ class Store(Protocol):
 
     async def history(self, query: Query, *, at: int, now: int, limit: int, id: str | None = None, since: int | None = None,
                       until: int | None = None, moment: tuple[int, int] | None = None, after: int | None = None, own: Clause = ALL) -> list[Entry]:
-        """Versions of `query.types` (all where empty) that meet `query.where`, each by its own stamp and also by the current
-        version's, born <= at, newest first, with number < after. since/until bound `updated`; `moment` (first, last) keeps those that
-        were current at some time between; `own`, tests on stamps alone, those that meet it themselves, whatever the current one does."""
+        """Versions of `query.types` (all where empty) that meet `query.where`, born <= at, newest first, with number < after. since/until bound `updated`; `moment` (first, last) keeps those that
+        were current at some time between; `own`, tests on stamps alone, those that meet it too, and by which they may be found."""
 
     async def commit(self, work: Callable[[Tx], Awaitable[T]]) -> T:
         """Runs `work` in one transaction; it may run again after a conflict, so it changes nothing but the Tx. Returns after it is durable."""

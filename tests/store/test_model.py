@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app.search import match
-from app.search.query import NOW as MOMENT, And, Back, Compare, Granted, Has, Key, Link, Not, Or, Query, Row, Stamp, Test
+from app.search.query import NOW as MOMENT, And, Back, Compare, Granted, Has, Key, Link, Newest, Not, Or, Query, Row, Stamp, Test
 from app.store.base import Fact
 from tests.store.writing import NOW, entry
 
@@ -74,7 +74,7 @@ leaves = st.one_of(
     made(Has, st.tuples(one_of(PARAMS)) | st.tuples(one_of(("q/1", "q/2")), one_of(("q/1", "q/2")))), made(Stamp, st.lists(stamp_compares, max_size=2).map(tuple)),
     made(Granted, st.lists(fact_compares, max_size=2).map(tuple), st.lists(st.sampled_from(PAIRS), max_size=3, unique=True).map(tuple)))
 clauses = st.recursive(leaves, lambda inner: st.one_of(
-    made(And, st.lists(inner, max_size=3).map(tuple)), made(Or, st.lists(inner, max_size=3).map(tuple)), made(Not, inner),
+    made(And, st.lists(inner, max_size=3).map(tuple)), made(Or, st.lists(inner, max_size=3).map(tuple)), made(Not, inner), made(Newest, inner),
     made(Link, st.sampled_from(PARAMS), st.lists(st.sampled_from(TYPES), min_size=1, max_size=2, unique=True).map(tuple), inner),
     made(Back, st.sampled_from(PARAMS), st.sampled_from(TYPES), inner)), max_leaves=5)
 keys = st.one_of(made(Key, st.sampled_from(PARAMS), st.sampled_from(("low", "high")), st.booleans(), st.lists(row_compares, max_size=1).map(tuple)),
@@ -88,15 +88,20 @@ class Model:
     def __init__(self):
         self.there: dict[str, tuple] = {}
         self.given: dict[str, list[Fact]] = {}
+        self.last = self
 
     def snapshot(self, facts) -> "Model":
         made = Model()
+        made.last = self
         made.there, made.given = dict(self.there), facts
         return made
 
     def current(self, type, id):
         found = self.there.get(f"{type}/{id}")
         return None if found is None or found[0].deleted else found
+
+    def newest(self, type, id):
+        return *self.last.there[f"{type}/{id}"], self.last
 
     def referring(self, param, type, ref):
         return [(e, rows) for e, rows in self.there.values() if e.type == type and not e.deleted and any(r.param == param and r.code == ref for r in rows)]

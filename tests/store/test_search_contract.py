@@ -14,7 +14,7 @@ from app import errors
 from app.search import types
 from app.search.context import Context
 from app.search.param import Param
-from app.search.query import ALL, FIRST, LAST, NONE, NOW as MOMENT, And, Back, Compare, Granted, Has, Key, Link, Not, Or, Query, Row, Stamp, Test, has
+from app.search.query import ALL, FIRST, LAST, NONE, NOW as MOMENT, And, Back, Compare, Granted, Has, Key, Link, Newest, Not, Or, Query, Row, Stamp, Test, has
 from app.store.base import Fact, Made
 from tests.store.writing import NOW, delete, entry, ids, put
 
@@ -355,6 +355,20 @@ async def test_chains_see_the_same_snapshot(store):
     assert [await ids(store, "Obs", chain, at=at) for at in (before, after)] == [["6", "2", "1"], ["6"]]
     assert [await ids(store, "Patient", reverse, at=at) for at in (before, after)] == [["p2", "p1"], ["p2"]]
     assert await ids(store, "Patient", And((reverse, Back("Obs.subject", "Obs", stamp(("id", "eq", "2"))))), at=after) == []
+
+
+async def test_what_the_newest_version_is_asked_holds_of_an_earlier_one(store):
+    await _family(store)
+    before = await store.newest()
+    await put(store, "Org", "o1", Row("Org.name", text="ruijin"))
+    await put(store, "Patient", "p2", Row("Patient.name", text="wang"), Row("Patient.org", code="Org/o2"))
+    await delete(store, "Obs", "1", custodian="b")
+    today = [Newest(WANG), Newest(Not(WANG)), Newest(Link("Patient.org", ("Org",), has("Org.name", c("text", "eq", "huashan"))))]
+    assert [await ids(store, "Patient", where, at=before) for where in today] == [["p2", "p1"], [], []]
+    assert await ids(store, "Patient", And((Not(WANG), Newest(WANG))), at=before) == ["p2"]
+    assert await ids(store, "Obs", Newest(stamp(("custodian", "eq", "b"))), at=before) == ["1"]
+    assert await ids(store, "Obs", Link("Obs.subject", ("Patient",), And((Not(WANG), Newest(WANG)))), at=before) == ["6", "2"]
+    assert await ids(store, "Obs", Link("Obs.subject", ("Patient",), Not(Newest(WANG))), at=before) == []
 
 
 async def test_chains_with_many_targets(store):

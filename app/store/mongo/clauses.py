@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from app import errors
 from app.search import query as q
-from app.search.query import And, Back, Clause, Compare, Granted, Has, Link, Not, Or, Query, Stamp, Test
+from app.search.query import And, Back, Clause, Compare, Granted, Has, Link, Newest, Not, Or, Query, Stamp, Test
 from app.search.words import needed
 from app.store.base import Plan
 from app.store.mongo.collections import MARKED, ROW, STAMP, OneRow, piece
@@ -26,7 +26,7 @@ OPERATORS = {"eq": "$eq", "in": "$in", "lt": "$lt", "le": "$lte", "gt": "$gt", "
 NOTHING = {"_id": {"$in": []}}
 MARK = {column: OneRow._fields[mark].db_field for column, mark in MARKED.items()}
 INDEX = {"code": "rows_code", "text": "rows_text", "low": "rows_low", "high": "rows_high"}
-JOINS = (Link, Back, Granted)
+JOINS = (Link, Back, Granted, Newest)
 
 
 class Wide(Exception):
@@ -179,8 +179,8 @@ def at_moment(clause: Clause, now: int) -> Clause:
         return tuple(c._replace(value=now) if c.value is q.NOW else c for c in compares)
     if isinstance(clause, (And, Or)):
         return type(clause)(tuple(at_moment(p, now) for p in clause.parts))
-    if isinstance(clause, Not):
-        return Not(at_moment(clause.part, now))
+    if isinstance(clause, (Not, Newest)):
+        return type(clause)(at_moment(clause.part, now))
     if isinstance(clause, Has):
         return Has(tuple(Test(t.param, put(t.compares)) for t in clause.tests))
     if isinstance(clause, Stamp):
@@ -192,28 +192,28 @@ def at_moment(clause: Clause, now: int) -> Clause:
     return Back(clause.param, clause.type, at_moment(clause.clause, now))
 
 
-def joins(clause: Clause) -> bool:
-    """There is a semi-join in it."""
+def joins(clause: Clause, kinds: tuple[type, ...] = JOINS) -> bool:
+    """There is a semi-join of these kinds in it, where it is about the entry itself."""
     if isinstance(clause, (And, Or)):
-        return any(joins(p) for p in clause.parts)
-    return joins(clause.part) if isinstance(clause, Not) else isinstance(clause, JOINS)
+        return any(joins(p, kinds) for p in clause.parts)
+    return joins(clause.part, kinds) if isinstance(clause, Not) else isinstance(clause, kinds)
 
 
-def weaker(clause: Clause) -> Clause:
-    """A clause without semi-joins that holds wherever this one does."""
+def weaker(clause: Clause, kinds: tuple[type, ...] = JOINS) -> Clause:
+    """A clause without semi-joins of these kinds that holds wherever this one does."""
     if isinstance(clause, And):
-        return q.both(*(weaker(p) for p in clause.parts))
+        return q.both(*(weaker(p, kinds) for p in clause.parts))
     if isinstance(clause, Or):
-        parts = tuple(weaker(p) for p in clause.parts)
+        parts = tuple(weaker(p, kinds) for p in clause.parts)
         return q.ALL if q.ALL in parts else Or(parts)
-    return q.ALL if joins(clause) else clause
+    return q.ALL if joins(clause, kinds) else clause
 
 
 def params(clause: Clause) -> set[str]:
     """The parameters whose rows it looks at."""
     if isinstance(clause, (And, Or)):
         return {p for part in clause.parts for p in params(part)}
-    if isinstance(clause, Not):
+    if isinstance(clause, (Not, Newest)):
         return params(clause.part)
     if isinstance(clause, Has):
         return {t.param for t in clause.tests}
@@ -337,6 +337,11 @@ class Filters:
             bound = await self._with_aside(clause.param, {"rows": {"$elemMatch": {"pc": clause.param, "c": {"$in": refs}}}}, None)
         refs = await self.ask.values((clause.type,), clause.clause, clause.param, bound)
         return {"ref": {"$in": refs}} if refs else NOTHING
+
+    async def _newest(self, clause: Newest) -> dict:
+        if self.numbers is None:
+            raise Wide
+        return {"ref": {"$in": await self.ask.today(clause.part, self.numbers)}}
 
     async def _granted(self, clause: Granted) -> dict:
         bounds = []

@@ -4,7 +4,7 @@ from __future__ import annotations
 import time
 
 from app import errors
-from app.search.query import ALL, Clause, Key, Query, narrowed
+from app.search.query import ALL, Clause, Key, Newest, Query, narrowed
 from app.store.base import ALIVE, Entry, Found
 from app.store.mongo import clauses
 from app.store.mongo.clauses import ASIDE, Filters, Wide, at_moment, driver, every, rows_of, weaker
@@ -96,14 +96,27 @@ class Reading:
 
     async def _batches(self, query: Query, after: tuple | None):
         """(places of candidates, the numbers of those that hold, in order), until no candidates are left."""
-        loose = query._replace(where=weaker(query.where))
-        where = await Filters(self, self.spilled).of(loose.where)
+        loose, where = await self._loose(query)
         while places := await self._places(loose, where, clauses.BATCH, after):
             numbers = [place[-1] for place in places]
-            exact = await Filters(self, self.spilled, numbers).of(query.where)
-            held = {d["_id"] for d in await self._find(every([{"_id": {"$in": numbers}}, exact]), {"_id": 1}, "_id_").to_list()}
+            held = await self._meeting(query.where, numbers)
             yield places, [n for n in numbers if n in held]
             after = places[-1]
+
+    async def _loose(self, query: Query) -> tuple[Query, dict]:
+        """A query that gives all that this one does, and more, with its filter: what is asked of today's version, which needs a batch, is left to that, and
+        semi-joins only where they are too wide."""
+        loose = query._replace(where=weaker(query.where, (Newest,)))
+        try:
+            return loose, await Filters(self, self.spilled).of(loose.where)
+        except Wide:
+            loose = query._replace(where=weaker(query.where))
+            return loose, await Filters(self, self.spilled).of(loose.where)
+
+    async def _meeting(self, where: Clause, numbers: list[int]) -> dict[int, str]:
+        """Those of a batch for which the clause holds, with their refs."""
+        exact = await Filters(self, self.spilled, numbers).of(where)
+        return {d["_id"]: d["ref"] for d in await self._find(every([{"_id": {"$in": numbers}}, exact]), {"ref": 1}, "_id_").to_list()}
 
     async def _places(self, query: Query, where: dict, limit: int, after: tuple | None) -> list[tuple]:
         """(sort values..., number) of the first matches after a place."""
@@ -202,6 +215,14 @@ class Reading:
         found = [d.get(name) for d in await self._find({"_id": {"$in": numbers}}, {name: 1}, "_id_").to_list()]
         return sorted({v for value in found for v in (value if isinstance(value, list) else [value]) if v is not None})
 
+    async def today(self, clause: Clause, numbers: list[int]) -> list[str]:
+        """The refs of a batch whose newest versions meet a clause, as of the newest commit."""
+        refs = await self.column("ref", numbers)
+        heads = [d["_id"] for d in await self._find({"ref": {"$in": refs}, "died": ALIVE}, {"_id": 1}, "ref").to_list()]
+        newest = Reading(self.db, at=None, now=self.now, session=self.session)
+        newest.spilled, newest.until = self.spilled, self.until
+        return sorted((await newest._meeting(clause, heads)).values())
+
     async def granted(self, where: dict, columns: tuple[str, ...], *, bounded: bool) -> list[dict]:
         """The different combinations of `columns` in the facts. Raises Wide where they are many and not bounded by a batch."""
         if not columns:
@@ -249,25 +270,14 @@ class Reading:
             size = limit if query.where == ALL else clauses.BATCH
             bound = [] if after is None else [{"_id": {"$lt": after}}]
             numbers = [d["_id"] for d in await self._find({"$and": parts + bound}, {"_id": 1}, hint, sort=[("_id", -1)], limit=size).to_list()]
-            kept = await self._permitted(query.where, numbers)
+            held = numbers if query.where == ALL or not numbers else await self._meeting(query.where, numbers)
+            kept = [n for n in numbers if n in held]
             entries = await self._entries(kept[:limit - len(found)])
             found += [entries[n] for n in kept if n in entries]
             if len(numbers) < size:
                 break
             after = numbers[-1]
         return found
-
-    async def _permitted(self, where: Clause, numbers: list[int]) -> list[int]:
-        """Those versions that meet the clause and whose resource's newest version meets it too."""
-        if where == ALL or not numbers:
-            return numbers
-        own = await Filters(self, self.spilled, numbers).of(where)
-        mine = {d["_id"]: d["ref"] for d in await self._find(every([{"_id": {"$in": numbers}}, own]), {"ref": 1}, "_id_").to_list()}
-        newest = await self._find({"ref": {"$in": sorted(set(mine.values()))}, "died": ALIVE}, {"ref": 1}, "ref").to_list()
-        heads = [d["_id"] for d in newest]
-        current = await Filters(self, self.spilled, heads).of(where)
-        refs = {d["ref"] for d in await self._find(every([{"_id": {"$in": heads}}, current]), {"ref": 1}, "_id_").to_list()}
-        return [n for n in numbers if mine.get(n) in refs]
 
 
 def unwound(param: str) -> list[dict]:

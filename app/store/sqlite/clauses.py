@@ -4,7 +4,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from app.search import query as q
-from app.search.query import And, Back, Clause, Compare, Granted, Has, Link, Not, Or, Stamp, Test
+from app.search.query import And, Back, Clause, Compare, Granted, Has, Link, Newest, Not, Or, Stamp, Test
+from app.store.base import ALIVE
 
 OPERATORS = {"eq": "=", "ne": "<>", "lt": "<", "le": "<=", "gt": ">", "ge": ">="}
 BOUNDING = {"eq", "in", "prefix", "lt", "le", "gt", "ge"}
@@ -142,6 +143,13 @@ class Compiler:
             return FALSE
         return Sql(f"exists(select 1 from row {r} cross join entry {o} on {o}.number={r}.entry where {r}.param=?"
                    f" and {r}.code={REF.format(e)} and {inner.text})", (param, *inner.args))
+
+    def _newest(self, clause: Newest, e: str) -> Sql:
+        n, at = self.alias("n"), self.at
+        self.at = ALIVE - 1  # what is alive last
+        inner = self.clause(clause.part, n)
+        self.at = at
+        return Sql(f"exists(select 1 from entry {n} where {n}.type={e}.type and {n}.id={e}.id and {n}.died={ALIVE} and {inner.text})", inner.args)
 
     def _among(self, clause, e: str) -> Sql:
         return Sql(f"{e}.number in ({clause.sql.text})", clause.sql.args)

@@ -63,8 +63,7 @@ def history(con, names, query, at, now, limit, id, since, until, moment, after, 
             parts.append(Sql(text, (value,)))
     if moment is not None:
         parts.append(Sql("e.updated<=? and not exists(select 1 from entry n where n.type=e.type and n.id=e.id and n.version=e.version+1 and n.updated<=?)", (moment[1], moment[0])))
-    current = compiler.clause(query.where, "c")
-    parts += [compiler.clause(own, "e"), compiler.clause(query.where, "e"), Sql(f"exists(select 1 from entry c where c.type=e.type and c.id=e.id and c.died={ALIVE} and {current.text})", current.args)]
+    parts += [compiler.clause(own, "e"), compiler.clause(query.where, "e")]
     where = join(" and ", parts, TRUE)
     if own != ALL:
         index = ""  # it may name few
