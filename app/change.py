@@ -10,12 +10,12 @@ from typing import NamedTuple
 from app import errors
 from app.caller import Caller
 from app.fhir import bundle, json, narrative, profile, summary, validate
-from app.search import index, own, stamp
+from app.search import index, match, own, stamp
 from app.search.param import Own
 from app.search.query import ALL, Row
 from app.search.types import date
 from app.sharing import facts, policy
-from app.sharing.rules import GUARD
+from app.sharing.rules import GUARD, PUBLISHED
 from app.store.base import Entry, Fact, Made
 from app.workflow import guards
 
@@ -191,6 +191,8 @@ class Writer:
     async def _define(self, entry: Entry, resource: dict | None) -> None:
         """A search parameter comes into force, or ceases to be. Errors: Unprocessable with all that is wrong with it."""
         if entry.type == "SearchParameter":
+            if resource is not None and not match.alone(PUBLISHED, entry):
+                raise errors.Unprocessable("A search parameter is for every member, and this one names a patient.", expression="SearchParameter")
             before = await self.tx.recipe()
             if (after := own.put(before, entry.id, resource, entry.updated)) != before:
                 await self.tx.set_recipe(after)

@@ -13,6 +13,7 @@ from app.records import Change, Event, Records
 from app.search.query import ALL, Query
 from app.workflow.job import JOBS
 from tests.conftest import hospital, operator
+from tests.search.test_own import parameter
 
 
 def patient(id=None, family="张", **more) -> dict:
@@ -140,6 +141,13 @@ class TestTwoCallers:
             "scope": {"text": "privacy"}, "category": [{"text": "privacy"}],
             "provision": {"type": "permit", "actor": [{"role": {"text": "recipient"}, "reference": {"reference": "Organization/b"}}]}})
         assert (await failure_of(Records(world, hospital("b")).read("Patient", "c-1")))[0] is errors.Absent
+
+
+    async def test_a_search_parameter_that_not_all_may_read_does_not_come_into_force(self, world):
+        resource = parameter("nick", extension=[{"url": "http://x", "valueReference": {"reference": "#p"}}], contained=[{"resourceType": "Patient", "id": "p"}])
+        refused = await failure_of(add(world, hospital("a"), resource))
+        assert refused[:3] == (errors.Unprocessable, 422, ["processing"])
+        assert (await failure_of(Records(world, hospital("a")).search(("Patient",), [("nick", "x")])))[1] == 400
 
 
 class TestTheCustodian:
@@ -303,6 +311,16 @@ class TestPurge:
         assert (kept.text, kept.purged, kept.hash, kept.number) == (None, True, hashlib.sha256(first.text).digest(), first.number)
         assert (await failure_of(Records(world, operator()).read("Patient", first.id, "1")))[1] == 410
         assert [e.version for e in (await Records(world, operator()).versions("Patient", first.id)).entries] == [2, 1]
+
+    async def test_of_a_version_that_concerned_a_patient_others_learn_no_more_than_before(self, world):
+        schedule = {"resourceType": "Schedule", "id": "a-1"}
+        for actor in ("Patient/a-p", "Location/a-l"):
+            await put(world, hospital("a"), {**schedule, "actor": [{"reference": actor}]})
+        b = Records(world, hospital("b"))
+        before = await failure_of(b.read("Schedule", "a-1", "1"))
+        assert await world.store.purge("Schedule", "a-1", 1)
+        assert await failure_of(b.read("Schedule", "a-1", "1")) == before and before[0] is errors.Absent
+        assert [e.version for e in (await b.versions("Schedule", "a-1")).entries] == [2]
 
     async def test_a_current_version_is_not_purged(self, world):
         entry = await add(world, operator(), patient())

@@ -35,6 +35,11 @@ def holds(clause: Clause, entry, rows: list[Row], look: Look, now: int) -> bool:
     return CLAUSES[type(clause)](clause, entry, rows, look, now)
 
 
+def alone(clause: Clause, entry) -> bool:
+    """Whether a clause of stamps, and of nothing else, holds."""
+    return holds(clause, entry, [], None, 0)
+
+
 def _has(clause: Has, entry, rows, look, now) -> bool:
     first, *rest = clause.tests
     for row in rows:

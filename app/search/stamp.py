@@ -6,6 +6,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from app import errors
+from app.fhir import reference
 from app.search import parameters
 from app.search.paths import Branch, Frame, ends, walk
 from app.search.query import FIRST, LAST
@@ -13,6 +14,8 @@ from app.search.types import date
 from app.search.types.reference import local
 
 PATIENT = "Patient/"
+UNNAMED = ""
+"""A patient who has no id here: referred to elsewhere, by a urn, a search or an identifier."""
 ABOUT = {
     "BiologicallyDerivedProduct": ("collection.source",),
     "Contract": ("subject", "author", "topic", "supportingInfo", "signer.party", "term.topic", "term.offer.party.reference", "term.offer.topic", "term.offer.answer.value",
@@ -57,7 +60,8 @@ DATED = {"AppointmentResponse": ("start",), "Coverage": ("period",), "DeviceUseS
 
 
 class Stamped(NamedTuple):
-    """about: `Patient/id` of those whom it concerns, `many` if more than one (one that is contained, or bundled without an id, counts). labels: bits. date: microseconds UTC, of its beginning.
+    """about: `Patient/id` of those whom it concerns. many: these are not one alone, whom a fact could name: it concerns several, or any without an id here
+    (contained, bundled without one, of another server, by a urn or an identifier). A purged version that concerned anyone keeps this. labels: bits. date: microseconds UTC, of its beginning.
 
     guard: `Type/id` as which it is decided, `-` for its custodian only, or empty.
     """
@@ -77,8 +81,9 @@ def stamp(resource: dict, zone: str, base: str = "") -> Stamped:
     labels = 0
     for part, _ in parts:
         labels |= _labels(part)
-    unnamed = sum(part.get("resourceType") == "Patient" and (held or "id" not in part) for part, held in parts)
-    return Stamped(about, len(about) + unnamed > 1, labels, _date(resource, zone), _guard(resource, base))
+    unnamed = UNNAMED in about or any(part.get("resourceType") == "Patient" and (held or "id" not in part) for part, held in parts)
+    about = tuple(ref for ref in about if ref)
+    return Stamped(about, unnamed or len(about) > 1, labels, _date(resource, zone), _guard(resource, base))
 
 
 def _parts(resource: dict, held: bool = False) -> Iterator[tuple[dict, bool]]:
@@ -116,11 +121,11 @@ def _patients(type: str) -> Branch:
 
 
 def _patient(add, param, group, value: dict, frame: Frame) -> None:
-    text = value.get("reference")
-    if text:
-        text = local(text, frame.base)
-        if text.startswith(PATIENT):
-            add(PATIENT + text.split("/", 2)[1])
+    text = local(value.get("reference") or "", frame.base)
+    if text.startswith(PATIENT):
+        add(PATIENT + text.split("/", 2)[1])
+    elif not text.startswith("#") and (value.get("type") == "Patient" or "Patient" in text and reference.type_of(text) == "Patient"):
+        add(UNNAMED)
 
 
 def _labels(resource: dict) -> int:

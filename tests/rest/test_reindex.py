@@ -8,7 +8,7 @@ import pytest
 from app.fhir import definitions, json, validate
 from app.jobs import runner
 from app.settings import shipped
-from tests.rest.conftest import issue, patient
+from tests.rest.conftest import issue, patient, serving
 from tests.search.test_own import parameter
 
 
@@ -91,3 +91,9 @@ async def test_a_parameter_that_is_posted_is_said_and_served_after_a_reindex_of_
     assert (await client.post("$reindex?url=http://example.org/none")).status_code == 400
     wrong = await client.post("SearchParameter", json=parameter("b", expression="Patient.nam"))
     assert wrong.status_code == 422 and issue(wrong)["expression"] == ["SearchParameter.expression"]
+
+
+async def test_a_store_that_enforces_references_takes_one():
+    async with serving(enforce_references=True) as client:
+        answer = await client.post("$reindex")
+        assert answer.status_code == 202 and (await ended(client, answer.headers["content-location"]))["status"] == "completed"

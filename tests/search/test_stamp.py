@@ -24,7 +24,6 @@ def named(id: str) -> dict:
     ({"resourceType": "Observation", "subject": named("a")}, ("Patient/a",)),
     ({"resourceType": "Observation", "subject": {"reference": "Group/a"}}, ()),
     ({"resourceType": "Observation", "subject": {"reference": f"{BASE}/Patient/a"}}, ("Patient/a",)),
-    ({"resourceType": "Observation", "subject": {"reference": "http://other/fhir/Patient/a"}}, ()),
     ({"resourceType": "Observation", "subject": {"reference": "Patient/a/_history/3"}}, ("Patient/a",)),
     ({"resourceType": "Observation", "subject": named("a"), "performer": [named("b"), named("a")]}, ("Patient/a", "Patient/b")),
     ({"resourceType": "Group", "member": [{"entity": named("a")}, {"entity": named("b")}]}, ("Patient/a", "Patient/b")),
@@ -40,6 +39,16 @@ def test_a_resource_concerns_the_patients_that_it_names(resource, expected):
     found = stamp.stamp(resource, ZONE, BASE)
     assert found.about == expected
     assert found.many is (len(expected) > 1)
+
+
+@pytest.mark.parametrize("subject", [
+    {"reference": "http://other/fhir/Patient/a"}, {"reference": "Patient?identifier=1"}, {"reference": "urn:uuid:0f0e0d0c-0b0a-4908-8706-050403020100", "type": "Patient"},
+    {"identifier": {"value": "1"}, "type": "Patient"}, {"reference": "#p"}])
+@pytest.mark.parametrize("others, expected", [([], ()), ([named("b")], ("Patient/b",))])
+def test_a_patient_without_an_id_here_makes_them_many(subject, others, expected):
+    found = stamp.stamp({"resourceType": "Observation", "contained": [{"resourceType": "Patient", "id": "p"}] if "#p" in subject.values() else [], "subject": subject,
+                         "performer": others}, ZONE, BASE)
+    assert (found.about, found.many) == (expected, True)
 
 
 def test_what_a_bundle_holds_and_what_a_resource_contains_concern_their_patients_too():

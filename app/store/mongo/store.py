@@ -270,11 +270,11 @@ class MongoStore:
     @told
     async def purge(self, type: str, id: str, version: int) -> bool:
         where = {"type": type, "id": id, "version": version, "$or": [{"died": {"$lt": ALIVE}}, {"deleted": True}]}
-        found = await self.db.entries.find_one(where, {"born": 1, "died": 1})
+        found = await self.db.entries.find_one(where, {"born": 1, "died": 1, "many": 1, "about": 1})
         if found is None:
             return False
         never = {"died": found["born"]} if found["died"] < ALIVE else {}
-        await self.db.entries.update_one({"_id": found["_id"]}, {"$set": {"purged": True, "about": [], **never}, "$unset": {"text": "", "rows": "", "pieces": "", "parts": "", "due": ""}})
+        await self.db.entries.update_one({"_id": found["_id"]}, {"$set": {"purged": True, "about": [], "many": int(bool(found["many"] or found["about"])), **never}, "$unset": {"text": "", "rows": "", "pieces": "", "parts": "", "due": ""}})
         await self.db.texts.delete_many({"number": found["_id"]})
         await self.db.rows.delete_many({"number": found["_id"]})
         return True

@@ -198,7 +198,7 @@ class SqliteStore:
                 return False
             tx.forget("?", found)
             for text in ("delete from body where number=?", "delete from about where number=?",
-                         f"update entry set purged=1, about='', died=case when died<{ALIVE} then born else died end where number=?"):
+                         f"update entry set purged=1, many=max(many,about<>''), about='', died=case when died<{ALIVE} then born else died end where number=?"):
                 tx.con.execute(text, found)
             return True
         return await self._commits.commit(work)
