@@ -15,7 +15,7 @@ from app.search.param import Own
 from app.search.query import ALL, Row
 from app.search.types import date
 from app.sharing import facts, policy
-from app.sharing.rules import GUARD, PUBLISHED
+from app.sharing.rules import GUARD, published
 from app.store.base import Entry, Fact, Made
 from app.workflow import guards
 
@@ -191,7 +191,7 @@ class Writer:
     async def _define(self, entry: Entry, resource: dict | None) -> None:
         """A search parameter comes into force, or ceases to be. Errors: Unprocessable with all that is wrong with it."""
         if entry.type == "SearchParameter":
-            if resource is not None and not match.alone(PUBLISHED, entry):
+            if resource is not None and not match.alone(published(), entry):
                 raise errors.Unprocessable("A search parameter is for every member, and this one names a patient.", expression="SearchParameter")
             before = await self.tx.recipe()
             if (after := own.put(before, entry.id, resource, entry.updated)) != before:

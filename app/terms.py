@@ -1,4 +1,4 @@
-"""Value sets and code systems that a search turns out to need: the package's, and those of the store that the caller sees."""
+"""Value sets, code systems and hierarchies that a search turns out to need: the package's, and those of the store that the caller sees."""
 from __future__ import annotations
 
 import re
@@ -11,15 +11,18 @@ from app import errors
 from app.fhir import reference, terminology
 from app.fhir.codesystem import System
 from app.fhir.valueset import Terms
-from app.search.query import Compare, Query, Stamp, both, has
+from app.search.query import Back, Compare, Query, Stamp, both, has
+from app.search.types.reference import parents
 from app.store.base import Entry, Found
 
 MOST = 50
-"""Value sets and code systems of the store that one request may need."""
+"""Value sets, code systems and hierarchies of the store that one request may need."""
 LARGEST = 16 * 1024 * 1024
 """Bytes of what has one url."""
 VERSIONS = 20
 """Resources with one url, of which the best is taken."""
+RELATED, ROUNDS = 1000, 20
+"""Resources above or below one, and how many steps away."""
 _NUMBERS = re.compile(r"\d+|\D+")
 
 
@@ -34,22 +37,43 @@ async def understood(understand: Callable[[Terms], object], find: Callable[[Quer
     """
     read: dict[tuple[str, str], object] = {}
 
-    def held(type: str, canonical: str):
-        if (type, canonical) not in read:
-            raise _Wanted(type, canonical)
-        return read[type, canonical]
+    def held(kind: str, name: str):
+        if (kind, name) not in read:
+            raise _Wanted(kind, name)
+        return read[kind, name]
 
     # the standard's own mean what the standard says, whatever is stored
     terms = Terms(lambda canonical: terminology.value_set(canonical) or held("ValueSet", canonical),
-                  lambda canonical: terminology.code_system(canonical) or held("CodeSystem", canonical))
+                  lambda canonical: terminology.code_system(canonical) or held("CodeSystem", canonical), related=lambda ref, way: held(way, ref))
     while True:
         try:
             return understand(terms)
         except _Wanted as wanted:
             if len(read) >= MOST:
-                raise errors.TooCostly(f"More than {MOST} value sets and code systems are needed.") from None
-            text = await stored(*wanted.args, find, base)
-            read[wanted.args] = None if text is None else _read(text)
+                raise errors.TooCostly(f"More than {MOST} value sets, code systems and hierarchies are needed.") from None
+            kind, name = wanted.args
+            if kind in ("above", "below"):
+                read[kind, name] = await related(name, kind, find)
+            else:
+                text = await stored(kind, name, find, base)
+                read[kind, name] = None if text is None else _read(text)
+
+
+async def related(ref: str, way: str, find) -> tuple[str, ...]:
+    """A resource, and those `above` or `below` it by what is part of what; it goes on through those alone that the caller sees. Errors: TooCostly."""
+    type = ref.partition("/")[0]
+    param = f"{type}.{parents()[type]}"
+    found, fresh = [ref], [ref]
+    for _ in range(ROUNDS):
+        ids = tuple(each.partition("/")[2] for each in fresh)
+        where = has(param, Compare("code", "in", tuple(fresh))) if way == "below" else Back(param, type, Stamp((Compare("id", "in", ids),)))
+        fresh = [f.entry.ref for f in await find(Query((type,), where), RELATED + 1) if f.entry.ref not in found]
+        found += fresh
+        if not fresh:
+            return tuple(found)
+        if len(found) > RELATED:
+            break
+    raise errors.TooCostly(f"{ref} has more than {RELATED} {way} it, or more than {ROUNDS} steps of them.")
 
 
 async def stored(type: str, canonical: str, find, base: str) -> bytes | None:

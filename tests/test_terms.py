@@ -128,3 +128,60 @@ class TestRefused:
     async def test_a_large_one(self, cancer, monkeypatch):
         monkeypatch.setattr(terms, "LARGEST", 100)
         assert (await self.reasons(cancer, "code:in", LUNG))[1] == [("too-costly", "")]
+
+
+class TestHierarchies:
+    """https://hl7.org/fhir/R4/search.html#recursive"""
+
+    @pytest.fixture
+    async def houses(self, world):
+        """A building with wards, rooms of one ward, and a location of another hospital's below it."""
+        for caller, id, above in ((A, "a-house", ""), (A, "a-ward", "a-house"), (A, "a-ward2", "a-house"), (A, "a-room", "a-ward"), (hospital("b"), "b-desk", "a-room")):
+            await put(world, caller, {"resourceType": "Location", "id": id, **({"partOf": {"reference": f"Location/{above}"}} if above else {})})
+        for id in ("a-house", "a-ward", "a-room", "b-desk", "a-absent"):
+            await put(world, A, {"resourceType": "Procedure", "id": f"a-in-{id}", "status": "completed", "subject": {"reference": "Patient/a-p"}, "location": {"reference": f"Location/{id}"}})
+        return Records(world, A)
+
+    @pytest.mark.parametrize("pairs, expected", [
+        ([("location:below", "a-ward")], ["a-in-a-room", "a-in-a-ward", "a-in-b-desk"]), ([("location:below", "Location/a-house")], ["a-in-a-house", "a-in-a-room", "a-in-a-ward", "a-in-b-desk"]),
+        ([("location:above", "http://test/fhir/Location/a-room")], ["a-in-a-house", "a-in-a-room", "a-in-a-ward"]), ([("location:above", "a-house")], ["a-in-a-house"]),
+        ([("location:below", "a-absent,a-room")], ["a-in-a-absent", "a-in-a-room", "a-in-b-desk"]), ([("location:below", "a-nothing")], []),
+        ([("subject:Patient._has:Procedure:subject:location:below", "a-ward")], [])])
+    async def test_below_and_above_go_through_what_is_part_of_what(self, houses, pairs, expected):
+        assert await found(houses, pairs, "Procedure") == expected
+
+    async def test_they_are_asked_in_chains_and_of_the_locations_themselves(self, houses):
+        assert await found(houses, [("partof:below", "a-ward")], "Location") == ["a-room", "b-desk"]
+        assert await found(houses, [("_has:Procedure:location:location:below", "a-ward")], "Location") == ["a-room", "a-ward", "b-desk"]
+
+    async def test_they_do_not_go_through_what_the_caller_may_not_see(self, world, houses, monkeypatch):
+        monkeypatch.setattr(rules, "DIRECTORY", ("Organization",))
+        b = Records(world, hospital("b"))
+        await put(world, hospital("b"), {"resourceType": "Procedure", "id": "b-1", "status": "completed", "subject": {"reference": "Patient/b-p"}, "location": {"reference": "Location/b-desk"}})
+        assert await found(b, [("location:below", "a-room")], "Procedure") == ["b-1"]
+        assert await found(b, [("location:below", "a-ward")], "Procedure") == []
+        assert await found(Records(world, A), [("location:above", "b-desk")], "Procedure") == ["a-in-b-desk"]
+
+    async def test_circles_end_and_long_ways_are_refused(self, world, houses, monkeypatch):
+        await put(world, A, {"resourceType": "Location", "id": "a-house", "partOf": {"reference": "Location/a-room"}})
+        assert await found(houses, [("location:above", "a-ward")], "Procedure") == ["a-in-a-house", "a-in-a-room", "a-in-a-ward"]
+        for bound in ("RELATED", "ROUNDS"):
+            with monkeypatch.context() as patch:
+                patch.setattr(terms, bound, 2)
+                with pytest.raises(errors.TooCostly):
+                    await found(houses, [("location:below", "a-house")], "Procedure")
+
+    @pytest.mark.parametrize("pair", [("subject:below", "a-p"), ("location:above", "Patient/a-p"), ("location:below", "a b")])
+    async def test_what_has_no_hierarchy_is_refused(self, houses, pair):
+        with pytest.raises(errors.Failure) as caught:
+            await houses.search(("Procedure",), [pair])
+        assert caught.value.status == 400 and caught.value.issues[0].expression == pair[0]
+
+    @pytest.mark.parametrize("modifier, value, expected", [
+        ("", "|1", ["a-1"]), (":below", "|1", ["a-1", "a-1.2", "a-1.2.3"]), (":below", "|1.2", ["a-1.2", "a-1.2.3"]), (":below", "", ["a-1", "a-1.2", "a-1.2.3", "a-11"]),
+        (":above", "|1.2.3", ["a-1", "a-1.2", "a-1.2.3"]), (":above", "|1.2.4", ["a-1", "a-1.2"])])
+    async def test_a_version_of_a_canonical_url_stands_below_its_beginnings(self, world, modifier, value, expected):
+        for version in ("1", "1.2", "1.2.3", "11"):
+            await put(world, A, {"resourceType": "CarePlan", "id": f"a-{version}", "status": "active", "intent": "plan", "subject": {"reference": "Patient/a-p"},
+                                 "instantiatesCanonical": [f"http://a.example/PlanDefinition/p|{version}"]})
+        assert await found(Records(world, A), [(f"instantiates-canonical{modifier}", f"http://a.example/PlanDefinition/p{value}")], "CarePlan") == expected

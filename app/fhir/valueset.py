@@ -50,13 +50,15 @@ NOTHING = Codes()
 
 
 class Terms:
-    """Value sets and code systems as one asker finds them, worked out once.
+    """Value sets, code systems and hierarchies of resources as one asker finds them, worked out once.
 
     value_set, code_system: canonical url (with `|version` perhaps) -> the ValueSet, or the System if its content is held; else None.
+    related: (`Type/id`, `above` or `below`) -> it and what stands so to it in the hierarchy of its type.
     """
 
-    def __init__(self, value_set: Callable[[str], dict | None], code_system: Callable[[str], System | None], budget: float = BUDGET):
-        self.value_set, self.code_system, self.budget = value_set, code_system, budget
+    def __init__(self, value_set: Callable[[str], dict | None], code_system: Callable[[str], System | None], budget: float = BUDGET,
+                 related: Callable[[str, str], tuple[str, ...]] = lambda ref, way: (ref,)):
+        self.value_set, self.code_system, self.budget, self.related = value_set, code_system, budget, related
         self._expanded: dict[str, dict[str, Codes]] = {}
 
     def expand(self, canonical: str, within: tuple[str, ...] = ()) -> dict[str, Codes]:

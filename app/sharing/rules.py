@@ -11,8 +11,6 @@ DIRECTORY = ("Organization", "OrganizationAffiliation", "Location", "HealthcareS
              "CodeSystem", "ValueSet", "ConceptMap", "NamingSystem", "StructureDefinition", "SearchParameter", "OperationDefinition", "CapabilityStatement",
              "CompartmentDefinition", "ImplementationGuide", "StructureMap", "GraphDefinition", "MessageDefinition", "TerminologyCapabilities", "ExampleScenario")
 """What an alliance publishes to its members: the registry, and definitions."""
-PUBLISHED = And((Stamp((Compare("type", "in", DIRECTORY), Compare("guard", "eq", ""), Compare("many", "eq", 0))), Not(Stamp((Compare("about", "some"),)))))
-"""Of those types, what concerns no patient: not whose Schedule it is, say, nor a purged version that concerned one."""
 GUARD = "{}._guard"
 """Parameter of the index row, by type, that names the resource as which an entry is decided."""
 GUARDED = ("Binary", "Provenance")
@@ -30,8 +28,13 @@ def custodian(caller: Caller) -> Clause:
 
 
 def directory(caller: Caller) -> Clause:
-    """Every member reads the alliance's registry and its definitions."""
-    return PUBLISHED
+    """Every member reads what is published."""
+    return published()
+
+
+def published() -> Clause:
+    """The alliance's registry and its definitions, what concerns no patient: not whose Schedule it is, say, nor a purged version that concerned one."""
+    return And((Stamp((Compare("type", "in", DIRECTORY), Compare("guard", "eq", ""), Compare("many", "eq", 0))), Not(Stamp((Compare("about", "some"),)))))
 
 
 def granted(caller: Caller) -> Clause:

@@ -9,6 +9,7 @@ from app.fhir import definitions, validate
 from app.fhir.codesystem import System
 from app.fhir.terminology import code_system
 from app.search import index, parameters
+from app.search.types.reference import parents
 from tests.rest import examples
 from tests.rest.conftest import entry, serving, transaction
 
@@ -36,7 +37,10 @@ def questions(said: dict, found: tuple[dict, str, str]) -> list[tuple[str, str, 
     for modifier in words(said, "Modifiers"):
         if said["type"] == "token" and modifier in TERMS:
             continue
-        if modifier == "not":
+        if said["type"] == "reference" and modifier in ("above", "below"):
+            if (type := yes.partition("/")[0]) in parents() or ":" in type:  # each stands above and below itself
+                asked.append((f"{said['name']}:{modifier}", yes, no))
+        elif modifier == "not":
             asked.append((f"{said['name']}:not", no, yes))
         elif modifier == "[type]":
             type, _, id = yes.partition("/")

@@ -87,6 +87,8 @@ def supported(param) -> Supported:
     if param.code in special.SUPPORTED:
         return Supported(*special.SUPPORTED[param.code])
     modifiers, prefixes = SUPPORTED[param.type]
+    if param.type == "reference" and not reference.is_related(param):
+        modifiers = tuple(m for m in modifiers if m not in ("above", "below"))
     needed = NEEDED.get(param.type, {})
     return Supported(tuple(m for m in modifiers if m not in needed or not param.kinds or needed[m] & param.kinds), prefixes)
 

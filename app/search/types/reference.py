@@ -5,21 +5,35 @@ A row's code is `Type/id` for a resource of this server, the absolute url for an
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from app import errors
+from app.fhir import definitions
 from app.search.context import Context
 from app.search.query import Compare, Row, Test
 from app.search.types import token
 from app.search.types.string import normal
 from app.search.types.text import plain, split
 
-MODIFIERS = ("identifier", "[type]")
+MODIFIERS = ("identifier", "[type]", "above", "below")
 PREFIXES = ()
 _ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
 _RELATIVE = re.compile(r"([A-Z][A-Za-z]+)/([A-Za-z0-9\-.]{1,64})(/_history/[A-Za-z0-9\-.]{1,64})?")
 VERSIONED = re.compile(r"([A-Z][A-Za-z]+)/([A-Za-z0-9\-.]{1,64})(?:/_history/([1-9][0-9]{0,14}))?")
 """`Type/id` of this server, of a version perhaps."""
 CANONICAL = frozenset(("canonical", "uri", "url"))
+
+
+@lru_cache(1)
+def parents() -> dict[str, str]:
+    """Type -> its parameter that tells what a resource is part of, where that may be another of its type: the hierarchies."""
+    return {type: code for type in definitions.ENDPOINT_TYPES for code, known in definitions.parameters(type).items()
+            if known.type == "reference" and f"{type}.partOf" in (known.expression or "").split(" | ") and type in known.targets}
+
+
+def is_related(param) -> bool:
+    """Whether what a parameter refers to stands in hierarchies, or has versions: it has `:above` and `:below`."""
+    return bool(CANONICAL & param.kinds or parents().keys() & set(param.targets))
 
 
 def local(text: str, base: str) -> str:
@@ -65,7 +79,7 @@ READERS = {"Reference": _reference, "Resource": _resource, **dict.fromkeys(CANON
 
 
 def ways(param, modifier: str, value: str, context: Context) -> list[tuple[Test, ...]]:
-    """`id`, `Type/id`, a url; with `:Type` an id of that type; with `:identifier` a token."""
+    """`id`, `Type/id`, a url; with `:Type` an id of that type; with `:identifier` a token; with `:above` and `:below` what stands so to it."""
     if modifier == "identifier":
         parts = [plain(p) for p in split(value, "|")]
         if len(parts) > 2 or not any(parts):
@@ -74,7 +88,26 @@ def ways(param, modifier: str, value: str, context: Context) -> list[tuple[Test,
     text = local(plain(value).rstrip(" "), context.base)
     if not text:
         raise errors.Invalid("A reference to search for is empty.")
+    if modifier in ("above", "below"):
+        return [(Test(param.name, (compare,)),) for compare in _related(param, modifier, text, context)]
     return [(Test(param.name, (_named(param, modifier, text),)),)]
+
+
+def _related(param, way: str, text: str, context: Context) -> list[Compare]:
+    """A resource here with those above or below it; a canonical url with a part of a version: `|1` is above `|1.2`."""
+    relative = _RELATIVE.fullmatch(text)
+    if not relative and ("/" in text or ":" in text):
+        url, bar, version = text.partition("|")
+        if way == "below":
+            return [Compare("code", "eq", text), *([Compare("code", "prefix", f"{text}.")] if bar else [])]
+        # without a version it stands alone, as what another server has does
+        parts = version.split(".")
+        return [Compare("code", "in", tuple(f"{url}|{'.'.join(parts[:n])}" for n in range(len(parts), 0, -1)) if bar else (url,))]
+    types = [relative[1]] if relative else sorted(parents().keys() & set(param.targets))
+    if not types or types[0] not in parents():
+        raise errors.Invalid(f"{text} stands in no hierarchy: of {', '.join(parents())} it is known what they are part of.")
+    refs = tuple(ref for type in types for ref in context.terms.related(f"{type}/{relative[2] if relative else _id(text)}", way))
+    return [Compare("code", "in", refs)]
 
 
 def _named(param, type: str, text: str) -> Compare:
