@@ -1,4 +1,5 @@
-"""Measures a server of this checkout beside a bare Starlette route, in one run: `python -m scripts.bench [--seconds N] [--workers N]`.
+"""Measures a server of this checkout beside a bare Starlette route, in one run: `python -m scripts.bench [--seconds N] [--workers N]`;
+`python -m scripts.bench import` measures an import (see scripts/bench/imports.py).
 
 Each line is answers a second, the middle and slow answers in milliseconds, the processor time of the server for one answer in
 microseconds (all its work between, also what it does behind answers), and the ratio to the bare route. Absolute figures belong to the
@@ -22,6 +23,7 @@ import uuid
 
 import uvloop
 
+from scripts.bench import imports
 from scripts.bench.load import request, run
 
 BARE = """
@@ -127,6 +129,9 @@ async def main(args) -> None:
 
 
 if __name__ == "__main__":
+    if sys.argv[1:2] == ["import"]:
+        imports.main(sys.argv[2:])
+        sys.exit()
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=5)
     parser.add_argument("--connections", type=int, default=32)
