@@ -5,18 +5,21 @@ https://hl7.org/fhir/R4/search.html#chaining and #has
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from app import errors
 from app.search import parameters
 from app.search import types as kinds
 from app.search.context import Context
 from app.search.parameters import Param
-from app.search.query import Back, Clause, Link, Not, both, either
+from app.search.query import NONE, And, Back, Clause, Has, Link, Not, Or, both, either, has
 from app.search.types import special
 from app.search.types.text import split
 
 DEEPEST = 6
 """Hops of a chain."""
+INSIDE = 3
+"""Hops of a chain, the first ones, that also lead to contained resources."""
 WIDEST = 2_000
 """Hops that all chains of a search come to, where references may point to several types."""
 MOST = 20_000
@@ -112,12 +115,28 @@ def _link(param: Param, type: str, rest: str, context: Context, make: Callable[[
             continue
         try:
             with bounds:
-                found.append(Link(param.name, (target,), make(target)))
+                clause = make(target)
+            found.append(Link(param.name, (target,), clause))
+            if bounds.depth < INSIDE and not param.name.startswith("AuditEvent."):
+                found.append(contained(clause, f"{param.name}>", target))
         except errors.Unsupported as failure:
             refused = refused or failure
     if not found:
         raise errors.Unsupported(f"None of the types that {param.code} points to has {first!r}.") if several else refused
     return either(*found)
+
+
+def contained(clause: Clause, way: str, type: str) -> Clause:
+    """What is asked of a resource, asked of one that is contained in what refers to it: see `index.rows`. https://hl7.org/fhir/R4/search.html#contained"""
+    if isinstance(clause, Has):
+        return Has(tuple(t._replace(param=way + t.param) for t in clause.tests))
+    if isinstance(clause, Link):
+        return replace(clause, param=way + clause.param)
+    if isinstance(clause, (And, Or)):
+        return (both if isinstance(clause, And) else either)(*(contained(p, way, type) for p in clause.parts))
+    if isinstance(clause, Not):
+        return both(has(way + type), Not(contained(clause.part, way, type)))
+    return NONE  # it has no address and no history, and nobody refers to it from outside
 
 
 def _leads(param: Param) -> None:

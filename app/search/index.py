@@ -8,11 +8,12 @@ from typing import NamedTuple
 from app import errors
 from app.fhir import bindings, path
 from app.search import content, parameters, types
+from app.search.criteria import INSIDE
 from app.search.param import NOTHING, Defined, Own
 from app.search.paths import Branch, Composite, Frame, Of, Unfit, ends, walk
 from app.search.query import Row
 from app.search.types import string, token
-
+from app.search.types.reference import CONTAINED
 
 WORK = 100_000
 """Steps of FHIRPath that one parameter may take on one resource."""
@@ -36,14 +37,39 @@ def rows(resource: dict, zone: str, base: str = "", own: Own = NOTHING) -> list[
 
     Whatever else is odd about the content, it does not fail: what cannot be read has no row.
     """
+    frame = Frame(zone, base.rstrip("/"), resource)
+    plan, found = _own_rows(resource, frame, own)
+    texts = [row.text for row in found if row.text and row.param in plan.strings]
+    held = {each["id"]: each for each in resource.get("contained") or () if each and "id" in each}
+    return [*dict.fromkeys(_with_contained([*found, *_hulls(found)], held, frame, own)), *content.rows(resource, texts)]
+
+
+def _own_rows(resource: dict, frame: Frame, own: Own) -> tuple[Plan, list[Row]]:
+    """The rows of a resource's own elements, and what they were made by."""
     type = resource["resourceType"]
     plan = _plan(type, tuple(own[type].values()) if type in own else ())
-    frame = Frame(zone, base.rstrip("/"), resource)
     found: list[Row] = []
     walk(plan.tree, resource, found.append, frame)
-    for type, name, evaluate in plan.rest:
-        found += types.rows(type, name, _nodes(evaluate, resource), frame)
-    return [*dict.fromkeys([*found, *_hulls(found)]), *content.rows(resource, [row.text for row in found if row.text and row.param in plan.strings])]
+    for kind, name, evaluate in plan.rest:
+        found += types.rows(kind, name, _nodes(evaluate, resource), frame)
+    return plan, found
+
+
+def _with_contained(rows: list[Row], held: dict[str, dict], frame: Frame, own: Own, depth: int = 0) -> list[Row]:
+    """With the rows of what is contained, under the name of the parameter that refers to it: `Observation.subject>Patient.name`, and `Observation.subject>Patient` that it is there."""
+    found = []
+    for row in rows:
+        if not row.param.endswith(CONTAINED):
+            found.append(row)
+        elif row.code in held and depth < INSIDE:
+            inner, way = held[row.code], row.param.removesuffix(CONTAINED) + ">"
+            inside = Frame(frame.zone, frame.base, inner)
+            inside.group = frame.group  # of two that are contained, the groups are told apart
+            _, below = _own_rows(inner, inside, own)
+            frame.group = inside.group
+            found.append(Row(way + inner["resourceType"]))
+            found += [each._replace(param=way + each.param) for each in _with_contained([*below, *_hulls(below)], held, frame, own, depth + 1)]
+    return found
 
 
 def _hulls(rows: list[Row]) -> list[Row]:

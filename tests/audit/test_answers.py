@@ -72,8 +72,8 @@ patient=Patient/9&action=E&outcome=0|entity=ImagingStudy/5&date=ge2025-03-01&age
 TARGETS = {"entity": "Patient", "patient": "Patient"}
 VALUES = {"reference": "Organization/other", "date": "2025-03-01", "uri": "http://x/y"}
 SET = "http://hl7.org/fhir/ValueSet/audit-event-type"
-MODIFIED = {"in": SET, "not-in": SET, "above": f"{TYPE}%7Crest", "below": f"{TYPE}%7Crest"}
-EACH = [f"{code}{m and ':' + m.replace('[type]', TARGETS.get(code, 'Organization'))}={param.type == 'token' and MODIFIED.get(m) or m == 'missing' and 'false' or TARGETS.get(code, '') and 'Patient/9' or VALUES.get(param.type, 'x')}"
+MODIFIED = {("token", "in"): SET, ("token", "not-in"): SET, **{("token", m): f"{TYPE}%7Crest" for m in ("above", "below")}, **{("reference", m): "Encounter/7" for m in ("above", "below")}}
+EACH = [f"{code}{m and ':' + m.replace('[type]', TARGETS.get(code, 'Organization'))}={MODIFIED.get((param.type, m)) or m == 'missing' and 'false' or TARGETS.get(code, '') and 'Patient/9' or VALUES.get(param.type, 'x')}"
         for code, param in parameters.of("AuditEvent").items() if param.type != "special" for m in ("", *supported(param).modifiers)]
 """Every parameter with every modifier."""
 QUERIES = list(dict.fromkeys([*(q for line in ASKED.strip().splitlines() for q in line.split("|")), *EACH]))

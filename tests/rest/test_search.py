@@ -252,7 +252,7 @@ async def test_what_leads_to_no_resource_by_its_id_is_not_followed(client):
         assert (await client.put(f"{each['resourceType']}/{each['id']}", json=each)).status_code == 201
     assert found(await client.get("Bundle?composition=Composition/1")) == ["Bundle/doc"]
     for search in ("Bundle?composition.title=Stranger", "Composition?_has:Bundle:composition:type=document", "Bundle?_include=Bundle:composition", "Composition?_revinclude=Bundle:composition",
-                   "Questionnaire?_has:QuestionnaireResponse:questionnaire:status=completed", "Questionnaire?_filter=_has:QuestionnaireResponse:questionnaire.status eq completed", "Location?partof:below=a"):
+                   "Questionnaire?_has:QuestionnaireResponse:questionnaire:status=completed", "Questionnaire?_filter=_has:QuestionnaireResponse:questionnaire.status eq completed", "Patient?organization.partof:exact=a"):
         refused = await client.get(search)
         assert refused.status_code == 400 and issue(refused)["code"] == "not-supported", search
     assert found(await client.get("Bundle?_include=*")) == ["Bundle/doc"] and found(await client.get("Composition?_revinclude=*")) == ["Composition/1"]

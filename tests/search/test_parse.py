@@ -51,20 +51,23 @@ def test_missing_is_the_absence_of_rows():
 
 
 def test_chains_are_links_and_reverse_chains_are_backs():
-    name = Has((Test("Organization.name", (Compare("text", "prefix", "x"),)),))
-    assert search("Observation?subject:Patient.organization.name=x").query.where == Link("Observation.subject", ("Patient",), Link("Patient.organization", ("Organization",), name))
+    """Each chain also into what is contained, by the rows that this has under the name of the parameter."""
+    name = lambda way="": Has((Test(f"{way}Organization.name", (Compare("text", "prefix", "x"),)),))
+    to_organization = lambda way="": (Link(f"{way}Patient.organization", ("Organization",), name()), name(f"{way}Patient.organization>"))
+    assert search("Observation?subject:Patient.organization.name=x").query.where == Or((
+        Link("Observation.subject", ("Patient",), Or(to_organization())), *to_organization("Observation.subject>")))
     assert search("Patient?_has:Observation:patient:code=1").query.where == Back("Observation.patient", "Observation", code("Observation.code", "1"))
     assert search("Patient?_has:Observation:patient:_has:AuditEvent:entity:action=R").query.where == Back(
         "Observation.patient", "Observation", Back("AuditEvent.entity", "AuditEvent", code("AuditEvent.action", "R")))
     assert search("Encounter?patient._has:Group:member:_id=1").query.where == Link("Encounter.patient", ("Patient",), Back("Group.member", "Group", Stamp((Compare("id", "eq", "1"),))))
     assert search("Patient?_has:Observation:patient:encounter.status=planned").query.where == Back(
-        "Observation.patient", "Observation", Link("Observation.encounter", ("Encounter",), code("Encounter.status", "planned")))
+        "Observation.patient", "Observation", Or((Link("Observation.encounter", ("Encounter",), code("Encounter.status", "planned")), code("Observation.encounter>Encounter.status", "planned"))))
 
 
 def test_an_untyped_chain_follows_each_type_that_has_the_parameter():
     where = search("Observation?subject.name=x").query.where
     assert isinstance(where, Or)
-    assert [(link.types, link.clause.tests[0].param) for link in where.parts] == [(("Location",), "Location.name"), (("Patient",), "Patient.name")]
+    assert [(link.types, link.clause.tests[0].param) for link in where.parts if isinstance(link, Link)] == [(("Location",), "Location.name"), (("Patient",), "Patient.name")]
 
 
 def test_a_date_that_bounds_orders_the_answer_by_it_the_newest_first():

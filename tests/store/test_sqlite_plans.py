@@ -122,7 +122,7 @@ async def test_the_table_of_searches_reads_no_whole_table_and_does_not_grow_with
     ("Observation?patient=p7&code=8867-4", "row_code", ""), ("Observation?code=8867-4&_sort=-date", "", "row_low"), ("Patient?name=王", "", "entry_type"), ("Observation?code=8867-4", "", "row_code"),
     ("Patient?_sort=name", "", "row_text"), ("Patient?_sort=-_lastUpdated", "", "entry_updated"), ("?_sort=-_lastUpdated", "", "entry_changed"), ("?_type=Patient", "", "entry_type"),
     ("Patient?_id=p7", "entry_version", ""), ("Encounter?date=ge2024-05&date=le2024-06", "row_span and row_low", ""), ("Encounter?date=gt2024-05", "row_span", ""), ("Observation?date=2024-05-17", "row_low", ""), ("Patient?name:contains=x", "", "entry_type"),
-    ("Observation?patient.name=王", "row_text, then row_code", ""), ("Patient?_has:Observation:patient:code=x", "row_code, then entry_version", ""), ("Observation?code:not=x", "", "entry_type"),
+    ("Observation?patient.name=王", "row_text, then row_code and row_text", ""), ("Patient?_has:Observation:patient:code=x", "row_code, then entry_version", ""), ("Observation?code:not=x", "", "entry_type"),
     ("Observation?code=a,b", "row_code", ""), ("Observation?code=http://loinc.org|", "", "entry_type"), ("Patient?_lastUpdated=gt2026", "entry_updated", ""), ("Patient?_sort=gender,-birthdate", "", "row_code"),
 ])
 def test_the_plan_names_the_index_that_drives_or_that_the_order_follows(text, driver, order):

@@ -21,6 +21,8 @@ _ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
 _RELATIVE = re.compile(r"([A-Z][A-Za-z]+)/([A-Za-z0-9\-.]{1,64})(/_history/[A-Za-z0-9\-.]{1,64})?")
 VERSIONED = re.compile(r"([A-Z][A-Za-z]+)/([A-Za-z0-9\-.]{1,64})(?:/_history/([1-9][0-9]{0,14}))?")
 """`Type/id` of this server, of a version perhaps."""
+CONTAINED = ":contained"
+"""What the name of a row ends in that tells the id of a contained resource: for `index`, which puts that resource's own rows in its place."""
 CANONICAL = frozenset(("canonical", "uri", "url"))
 
 
@@ -47,6 +49,8 @@ def local(text: str, base: str) -> str:
 def _reference(add, param: str, group: int, value: dict, context: Context) -> None:
     text, identifier = value.get("reference"), value.get("identifier")
     code = local(text, context.base) if text and text[0] != "#" else None
+    if text and text[0] == "#":
+        add(Row(param + CONTAINED, group, None, text[1:]))
     display = value.get("display")
     if code is not None and "/_history/" in code and (match := _RELATIVE.fullmatch(code)):
         add(Row(param, group, None, f"{match[1]}/{match[2]}", normal(display) if display else None))
