@@ -217,6 +217,8 @@ def _report(done, out: Path) -> None:
         _say(f"  and {len(done.rejects) - SHOWN:,} more")
     if done.rejects:
         _say(f"  correct the rows in {out / 'rejects.csv'} and import that file")
+    for name in done.unpublished:
+        _say(f"  the code table {name} is too large for the store to hold as a ConceptMap: $translate does not know it")
     if done.stopped:
         _say("  Stopped: too many rejects. What was accepted so far is stored; run it again with a higher --max-rejects to go on.")
 

@@ -6,36 +6,31 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import re
 import time
-from collections import ChainMap
-from collections.abc import AsyncIterator, Callable, Iterable
-from dataclasses import dataclass, field
-from itertools import islice
+from collections.abc import Callable
 from pathlib import Path
 
 from app import errors
 from app.caller import Caller, system
-from app.fhir import json, validate
+from app.fhir import json
 from app.mapping import ledger as ledgers
 from app.mapping import references, report, tables
+from app.mapping.chunk import Chunk, Columns
 from app.mapping.identity import Ids, new_secret
 from app.mapping.ledger import Held, Ledger, Rejected, Unmapped
-from app.mapping.merge import CUSTODIAN, Source, State, decide, stored, written
+from app.mapping.mapped import Mapped, again, batches
+from app.mapping.merge import Source, State, written
 from app.mapping.readers import reader
-from app.mapping.readers.record import Record
-from app.mapping.reject import Reject
 from app.mapping.report import Import
-from app.mapping.rules import Made, Mapping, Row, Site, Target
+from app.mapping.rules import Mapping, Site
+from app.mapping.stored import Stored
 from app.records import Change, Records, World
 from app.workflow import job as tasks
 
 CHUNK = 500
 """Records of a chunk, where the store's commits take that many."""
-PAGE = 200
-"""Ids asked for in one search."""
-KNOWN = 200_000
-"""References whose targets are remembered to be there."""
+SLICE = 50
+"""Records after which others in this process have their turn."""
 HOLDS = 5
 """Chunks with held records that are read at once."""
 TRIES = 5
@@ -75,7 +70,7 @@ async def run(world: World, mapping: Mapping, path: Path, *, name: str = "", out
     rejects, unmapped = await job.told()
     done = report.result(mapping, job.name, digest, _all_unchanged(job.ledger) if already else job.ledger, rejects, unmapped,
                          task="" if dry else f"Task/{job.id}", seconds=time.monotonic() - began, resumed=resumed, already=already, dry=dry,
-                         new_columns=job.reader.new)
+                         new_columns=job.reader.new, unpublished=tuple(job.unpublished))
     if out:
         await asyncio.to_thread(report.write, out, done, job.reader)
     return done
@@ -94,34 +89,6 @@ def _all_unchanged(ledger: Ledger) -> Ledger:
     return told
 
 
-@dataclass(slots=True)
-class Chunk:
-    """A chunk in the making: the ledger after it, where it comes from, states by `Type/id`, what lookups find, and what it has to tell."""
-    ledger: Ledger
-    source: Source
-    states: dict[str, State]
-    found: dict[str, set[str]]
-    held: list[Held] = field(default_factory=list)
-    rejected: list[Rejected] = field(default_factory=list)
-    met: list[tuple[int, str, str, str]] = field(default_factory=list)
-
-
-@dataclass(slots=True)
-class Mapped:
-    """A record after the rules: its resources, or why there are none."""
-    record: object
-    made: list[Made]
-    row: Row | None = None
-    reject: Reject | None = None
-    skipped: str = ""
-
-
-def _held(held: Held) -> Mapped:
-    row = Row([], None)
-    row.targets = held.targets
-    return Mapped(Record(held.row, held.place, held.length, []), held.made, row)
-
-
 class _Run:
     def __init__(self, world: World, mapping: Mapping, path: Path, name: str, digest: str, ids: Ids, dry: bool):
         self.records, self.mapping, self.name, self.digest, self.ids, self.dry = Records(world, caller(mapping.site)), mapping, name, digest, ids, dry
@@ -129,27 +96,32 @@ class _Run:
         self.id = ids("Task", f"{mapping.site.name}/import", (digest, mapping.hash))
         self.ledger, self.version = Ledger(row=self.reader.first), None
         self.source = Source(mapping.name, digest[:12], 0)
-        self.unread = [(at, name) for at, name in enumerate((*mapping.columns, *self.reader.new)) if name in mapping.unread or at >= len(mapping.columns)]
+        self.stored, self.rules = Stored(self.records.search, mapping.site), Columns(mapping, self.reader.new)
         self.seen: dict[str, State] = {}
-        self.there: dict[str, None] = {}
         self.held: list[Held] = []
         self.rejected: list[Rejected] = []
         self.unmapped: list[Unmapped] = []
-        self.columns = {template.name: next(iter(mapping.keys[template.name].columns), "") for template in mapping.templates}
+        self.unpublished: list[str] = []
         limit = min(world.settings.bundle_limit, world.store.entries_limit)
         self.chunk = max(1, min(CHUNK, (limit - 2) // max(1, len(mapping.templates))))
 
     async def publish(self) -> None:
         """The code tables that the mapping reads, as ConceptMaps of the site: $translate answers from the rows that the import uses."""
         site = self.mapping.site.name
-        maps = [tables.concept_map(table, site, self.ids("ConceptMap", f"{site}/table", (name,))) for name, table in sorted(self.mapping.tables.items())]
-        await self.records.commit([Change("update", "ConceptMap", each["id"], resource=each) for each in maps])
+        for name, table in sorted(self.mapping.tables.items()):
+            id = self.ids("ConceptMap", f"{site}/table", (name,))
+            if await self.stored.has("ConceptMap", id, tables.version(table)):
+                continue
+            try:
+                await self.records.commit([Change("update", "ConceptMap", id, tables.concept_map(table, site, id))])
+            except (errors.TooLarge, errors.TooCostly):  # the import itself reads its file
+                self.unpublished.append(name)
 
     async def open(self, again: bool) -> None:
         """Finds the ledger of an earlier run."""
         if self.dry:
             return
-        held = (await self._fetch("Task", [self.id])).get(f"Task/{self.id}")
+        held = await self.stored.one("Task", self.id)
         if held is None:
             return
         self.version, ledger = held.version, ledgers.read_run(json.loads(held.text))
@@ -160,34 +132,13 @@ class _Run:
     async def all(self, max_rejects: str, progress: Progress | None) -> None:
         """Every chunk that is left, until the end or too many rejects."""
         too_many = limit(max_rejects)
-        records = self.reader.records(self.ledger.place, self.ledger.row)
+        mapped = batches(self.reader.records(self.ledger.place, self.ledger.row), self.mapping, self.ids, self.chunk)
         while self.ledger.state == "open":
-            batch = await self._map(list(islice(records, self.chunk)))
+            batch = next(mapped)
             last = len(batch) < self.chunk
             await self._write(batch, "done" if last else "open", too_many)
             if progress:
                 progress(self.reader.size if last else self.ledger.place, self.reader.size, self.ledger)
-
-    async def _map(self, records: list) -> list[Mapped]:
-        mapped = []
-        for step, record in enumerate(records):
-            mapped.append(self._apply(record))
-            if step % 50 == 49:
-                await asyncio.sleep(0)
-        return mapped
-
-    def _apply(self, record) -> Mapped:
-        if record.reject:
-            return Mapped(record, [], None, record.reject)
-        row = Row(record.values, self.ids)
-        if record.skip:
-            return Mapped(record, [], row, skipped=record.skip)
-        row.warnings += record.warnings
-        try:
-            skipped = self.mapping.skip(row)
-            return Mapped(record, [] if skipped else self.mapping.apply(row), row, skipped=skipped)
-        except Reject as reject:
-            return Mapped(record, [], row, reject)
 
     async def _write(self, batch: list[Mapped], state: str, too_many: Callable[[Ledger], bool]) -> None:
         """Commits a chunk; when somebody else wrote meanwhile, once more; when the waist finds a resource invalid, with each validated."""
@@ -208,128 +159,30 @@ class _Run:
 
     async def _mine(self) -> None:
         """Errors: Busy where the run's Task was written by another run."""
-        held = (await self._fetch("Task", [self.id])).get(f"Task/{self.id}")
+        held = await self.stored.one("Task", self.id)
         if (held and held.version) != self.version:
             raise Busy("Another run of the same import is under way.")
 
     async def _decide(self, batch: list[Mapped], state: str, checked: bool) -> Chunk:
         """What the chunk will write, beside what is stored now."""
-        ledger = self.ledger.copy()
-        chunk = Chunk(ledger, self.source, await self._stored(batch), await self._found(batch))
-        for mapped in batch:
-            self._record(mapped, chunk, checked)
+        chunk = await self._beside(batch, self.ledger.copy(), self.source)
+        ledger = chunk.ledger
+        for step, mapped in enumerate(batch):
+            chunk.take(mapped, checked)
+            if step % SLICE == SLICE - 1:
+                await asyncio.sleep(0)
         if batch:
             last = batch[-1].record
             ledger.place, ledger.row = last.place + last.length, last.row + 1
         ledger.chunk, ledger.state = ledger.chunk + 1, state
         return chunk
 
-    async def _stored(self, batch: list[Mapped]) -> dict[str, State]:
-        """The states of all that the batch names; a dry run also remembers what it would have written."""
-        wanted: dict[str, set[str]] = {}
-        for mapped in batch:
-            for made in mapped.made:
-                wanted.setdefault(made.resource["resourceType"], set()).add(made.resource["id"])
-        site, states = self.mapping.site.name, {}
-        for type, names in wanted.items():
-            fetched = await self._fetch(type, sorted(names))
-            states.update({ref: stored(entry.text, entry.version, site) for ref, entry in fetched.items()})
-        await self._look({target.reference for target in _targets(batch)} - states.keys())
-        return {**states, **self.seen}
-
-    async def _look(self, refs: Iterable[str]) -> None:
-        """Remembers which of these are there."""
-        if len(self.there) > KNOWN:
-            self.there.clear()
-        wanted: dict[str, list[str]] = {}
-        for type, slash, id in (ref.partition("/") for ref in refs if "?" not in ref and ref not in self.there):
-            wanted.setdefault(type, []).append(id)
-        for type, names in wanted.items():
-            self.there.update(dict.fromkeys(await self._fetch(type, sorted(names))))
-
-    async def _found(self, batch: list[Mapped]) -> dict[str, set[str]]:
-        """What each lookup of the batch finds among the site's own resources."""
-        found: dict[str, set[str]] = {target.reference: set() for target in _targets(batch) if "?" in target.reference}
-        by: dict[str, list[str]] = {}
-        for type, _, value in (one.partition("?identifier=") for one in found):
-            by.setdefault(type, []).append(_escaped(value))
-        for type, values in by.items():
-            for start in range(0, len(values), PAGE):
-                async for entry in self._all(type, [("identifier", ",".join(values[start:start + PAGE])), ("_tag", f"{CUSTODIAN}|{self.mapping.site.organization}")]):
-                    _notice(found, f"{type}/{entry.id}", json.loads(entry.text))
+    async def _beside(self, batch: list[Mapped], ledger: Ledger, source: Source) -> Chunk:
+        """A chunk before its first record; a dry run also remembers what it would have written."""
+        states, found = await self.stored.states(batch), await self.stored.found(batch)
         for ref, state in self.seen.items() if found else ():
-            _notice(found, ref, state.content)
-        return found
-
-    async def _all(self, type: str, pairs: list[tuple[str, str]], count: int = PAGE) -> AsyncIterator:
-        """Every entry of a search."""
-        page = await self.records.search((type,), [*pairs, ("_count", str(count))])
-        while True:
-            for entry in page.entries:
-                yield entry
-            if not page.next:
-                return
-            page = await self.records.search((type,), [], cursor=page.next)
-
-    async def _fetch(self, type: str, names: list[str]) -> dict:
-        """Entries by `Type/id`, of those that exist."""
-        found = {}
-        for start in range(0, len(names), PAGE):
-            page = await self.records.search((type,), [("_id", ",".join(names[start:start + PAGE])), ("_count", str(PAGE))])
-            found.update({f"{entry.type}/{entry.id}": entry for entry in page.entries})
-        return found
-
-    def _record(self, mapped: Mapped, chunk: Chunk, checked: bool) -> None:
-        """One record into the chunk: all of its resources, or none and a reject."""
-        record, ledger = mapped.record, chunk.ledger
-        ledger.records += 1
-        if mapped.row:
-            chunk.met += [(record.row, *one) for one in mapped.row.unmapped]
-            for name in (name for at, name in self.unread if mapped.row.values[at:at + 1] not in ([], [None])):
-                ledger.unread[name] = ledger.unread.get(name, 0) + 1
-        try:
-            if mapped.reject:
-                raise mapped.reject
-            made = references.resolved(mapped.made, mapped.row.targets, ChainMap(chunk.states, self.there), chunk.found)
-            states, outcomes = self._resources(made, chunk, record.row, checked)
-        except Reject as reject:
-            ledger.reject(reject.code)
-            if reject.code == "dangling":
-                chunk.held.append(Held(record.row, record.place, record.length, mapped.made, mapped.row.targets))
-            chunk.rejected.append(Rejected(record.row, record.place, record.length, reject.code, reject.rule, reject.column, reject.message, mapped.row is not None))
-            return
-        ledger.accepted += 1
-        for warning in mapped.row.warnings:
-            ledger.note(warning)
-        if mapped.skipped:
-            ledger.note("skipped")
-        elif self._repeats(mapped, chunk, outcomes):
-            ledger.note("duplicate")
-        for made, outcome in zip(mapped.made, outcomes):
-            ledger.count(made.resource["resourceType"], "unchanged" if outcome == "stale" else outcome)
-            if outcome == "stale":
-                ledger.note("stale")
-        chunk.states.update(states)
-        for ref, state in states.items() if chunk.found else ():
-            _notice(chunk.found, ref, state.content)
-
-    def _resources(self, many: list[Made], chunk: Chunk, row: int, checked: bool) -> tuple[dict[str, State], list[str]]:
-        source, states, outcomes = chunk.source._replace(row=row), {}, []
-        for made in many:
-            ref = f"{made.resource['resourceType']}/{made.resource['id']}"
-            outcome, state = decide(made, states.get(ref) or chunk.states.get(ref), source._replace(newer=made.newer_by), self.columns.get(made.rule, ""))
-            if checked and state.changed:
-                _valid(state.content, made)
-            states[ref] = state
-            outcomes.append(outcome)
-        return states, outcomes
-
-    def _repeats(self, mapped: Mapped, chunk: Chunk, outcomes: list[str]) -> bool:
-        """The record says nothing that an earlier row of this file has not said."""
-        if not mapped.made or set(outcomes) != {"unchanged"}:
-            return False
-        held = [chunk.states[f"{made.resource['resourceType']}/{made.resource['id']}"].source for made in mapped.made]
-        return all(source and source.file == chunk.source.file and source.row < mapped.record.row for source in held)
+            references.notice(found, ref, state.content)
+        return Chunk(ledger, source, {**states, **self.seen}, found, self.stored.there, self.rules)
 
     async def _commit(self, chunk: Chunk) -> None:
         if not self.dry:
@@ -363,7 +216,7 @@ class _Run:
         moved = True
         while moved:
             moved = False
-            async for entry in self._all("Task", held, HOLDS):
+            async for entry in self.stored.all("Task", held, HOLDS):
                 moved = await self._retry_stored(entry) or moved
 
     async def _retry_dry(self) -> bool:
@@ -377,7 +230,7 @@ class _Run:
         """Tries the held records of a chunk once more; True where some came in or are refused now. A run that is under way keeps its own."""
         task = json.loads(entry.text)
         run = task["partOf"][0]["reference"].removeprefix("Task/")
-        kept = (await self._fetch("Task", [run]))[f"Task/{run}"]
+        kept = await self.stored.one("Task", run)
         parent, held = json.loads(kept.text), ledgers.read_held(task)
         ledger, told = ledgers.read_run(parent), tasks.told(parent, "input")
         if ledger.state == "open" and run != self.id or not told["mapping"].startswith(f"{self.mapping.site.name}/"):
@@ -399,11 +252,11 @@ class _Run:
         return True
 
     async def _retry(self, held: list[Held], ledger: Ledger, source: Source) -> Chunk:
-        batch, ledger = [_held(one) for one in held], ledger.copy()
-        chunk = Chunk(ledger, source, await self._stored(batch), await self._found(batch))
+        batch = [again(one) for one in held]
+        chunk = await self._beside(batch, ledger.copy(), source)
         for mapped in batch:
-            ledger.take_back("dangling")
-            self._record(mapped, chunk, True)
+            chunk.ledger.take_back("dangling")
+            chunk.take(mapped, True)
         return chunk
 
     def _chunk_id(self, number: int) -> str:
@@ -414,28 +267,12 @@ class _Run:
         if self.dry:
             return self.rejected, self.unmapped
         names = [self._chunk_id(number) for number in self.ledger.chunks]
-        held = await self._fetch("Task", names)
+        held = await self.stored.fetch("Task", names)
         rejects, unmapped = [], []
         for name in names:
             for all_of, some in zip((rejects, unmapped), ledgers.read_chunk(json.loads(held[f"Task/{name}"].text))):
                 all_of += some
         return rejects, unmapped
-
-
-def _targets(batch: list[Mapped]) -> Iterable[Target]:
-    return (target for mapped in batch if mapped.row and mapped.made for target in mapped.row.targets)
-
-
-def _escaped(value: str) -> str:
-    """`system|value` as a search takes it: what separates within either is escaped."""
-    system, _, number = value.partition("|")
-    return "|".join(re.sub(r"([\\$,|])", r"\\\1", part) for part in (system, number))
-
-
-def _notice(found: dict[str, set[str]], ref: str, resource: dict) -> None:
-    for one in references.lookups(resource):
-        if one in found:
-            found[one].add(ref)
 
 
 def _changes(chunk: Chunk) -> list[Change]:
@@ -450,12 +287,6 @@ def _change(ref: str, state: State) -> Change:
 def _guarded(version: int | None) -> dict:
     """The condition under which a change holds: nothing is there, or still the version that was read."""
     return {"if_none_match": "*"} if version is None else {"if_match": (str(version),)}
-
-
-def _valid(content: dict, made: Made) -> None:
-    wrong = next((issue for issue in validate.validate(content) if issue.severity in ("error", "fatal")), None)
-    if wrong:
-        raise Reject("profile", f"{wrong.expression}: {wrong.text}", "", made.place)
 
 
 def limit(text: str) -> Callable[[Ledger], bool]:

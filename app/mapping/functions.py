@@ -270,6 +270,6 @@ def _form(scope, form: str) -> Callable[[str], re.Match | None]:
 
 
 def _offset(zone: ZoneInfo, moment: Datetime) -> str:
-    text = moment.replace(tzinfo=zone).strftime("%z")
-    return f"{text[:3]}:{text[3:5]}"
+    minutes = int(zone.utcoffset(moment).total_seconds()) // 60
+    return f"{'-' if minutes < 0 else '+'}{abs(minutes) // 60:02}:{abs(minutes) % 60:02}"
 

@@ -116,8 +116,11 @@ def with_ledger(task: dict, ledger: Ledger) -> dict:
 
 
 def with_waived(task: dict, reasons: dict[str, str]) -> dict:
-    """A chunk's Task with the reason for each row whose reject is waived."""
-    return _with(task, "waived", reasons) if reasons else task
+    """A chunk's Task with the reason for each row whose reject is waived; a record that is waived is held no longer."""
+    if not reasons:
+        return task
+    told = _with(task, "waived", reasons)
+    return told if read_held(told) else {**told, "status": "completed"}
 
 
 def waived(task: dict) -> dict[str, str]:
@@ -142,9 +145,10 @@ def read_chunk(task: dict) -> tuple[list[Rejected], list[Unmapped]]:
 
 
 def read_held(task: dict) -> list[Held]:
-    """The records that a chunk's Task holds; numbers keep their text."""
-    held = fhir.parse(job.told(task).get("held", "[]").encode())
-    return [Held(int(row), int(place), int(length), [Made(*one) for one in made], [Target(*one) for one in targets]) for row, place, length, made, targets in held]
+    """The records that a chunk's Task holds, without those that are waived; numbers keep their text."""
+    held, out = fhir.parse(job.told(task).get("held", "[]").encode()), waived(task)
+    return [Held(int(row), int(place), int(length), [Made(*one) for one in made], [Target(*one) for one in targets])
+            for row, place, length, made, targets in held if str(row) not in out]
 
 
 def _plain(held: Held) -> list:

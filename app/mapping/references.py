@@ -57,3 +57,10 @@ def lookups(resource: dict) -> Iterator[str]:
     for one in many if isinstance(many, list) else [many]:
         if "system" in one and "value" in one:
             yield f"{resource['resourceType']}?identifier={one['system']}|{one['value']}"
+
+
+def notice(found: dict[str, set[str]], ref: str, resource: dict) -> None:
+    """Adds `ref` to what each lookup finds that would find this resource."""
+    for one in lookups(resource):
+        if one in found:
+            found[one].add(ref)

@@ -23,6 +23,7 @@ class Import:
 
     rejects: the refused records in file order; by_code counts them. resources: type -> created/updated/unchanged -> count.
     notes: counts of duplicate, stale and skipped records and of warnings. seconds: of this call.
+    unpublished: code tables that are too large for the store to hold as a ConceptMap.
     resumed: the row at which this call began (0: from the start); already: nothing was left to do; stopped: too many rejects.
     """
 
@@ -46,6 +47,7 @@ class Import:
     dry: bool = False
     new_columns: tuple[str, ...] = ()
     unread: dict[str, int] = field(default_factory=dict)
+    unpublished: tuple[str, ...] = ()
 
     @property
     def held(self) -> int:
@@ -66,7 +68,7 @@ class Import:
         return {"mapping": self.mapping, "version": self.version, "file": self.file, "sha256": self.sha256, "dry": self.dry, "records": self.records,
                 "accepted": self.accepted, "rejected": self.rejected, "rejects": self.by_code, "resources": self.resources, "held": self.held,
                 **{name: self.notes.get(name, 0) for name in COUNTED}, "warnings": {name: count for name, count in self.notes.items() if name not in COUNTED},
-                "unmapped": sum(one.count for one in self.unmapped), "unread": self.unread, "new_columns": list(self.new_columns), "task": self.task, "resumed": self.resumed,
+                "unmapped": sum(one.count for one in self.unmapped), "unread": self.unread, "new_columns": list(self.new_columns), "unpublished": list(self.unpublished), "task": self.task, "resumed": self.resumed,
                 "dangling": [dict(zip(DANGLING, one)) for one in self.dangling], "already": self.already, "stopped": self.stopped, "seconds": round(self.seconds, 3)}
 
 

@@ -82,12 +82,17 @@ def _check(concept: Concept, place: str) -> None:
         raise Mistake(place, "target_code is empty; say 'unmatched' where there is none")
 
 
+def version(table: Table) -> str:
+    """The version of its ConceptMap: a hash of its file."""
+    return table.hash[:12]
+
+
 def concept_map(table: Table, site: str, id: str) -> dict:
     """A table of a site as a ConceptMap: its rows, a group for each pair of systems; the version is the hash of the file."""
     systems = lambda row: (row.source_system, row.target_system)
     groups = [{"source": source, "target": target, "element": [_element(row) for row in rows]} for (source, target), rows in groupby(sorted(table.rows, key=systems), systems)]
     return {"resourceType": "ConceptMap", "id": id, "url": f"{CANONICAL}/ConceptMap/{site}-{table.name}", "identifier": {"system": f"{CANONICAL}/sid/code-table", "value": f"{site}/{table.name}"},
-            "version": table.hash[:12], "title": table.name, "status": "active", **({"group": [_filled(group) for group in groups]} if groups else {})}
+            "version": version(table), "title": table.name, "status": "active", **({"group": [_filled(group) for group in groups]} if groups else {})}
 
 
 def _element(row: Concept) -> dict:

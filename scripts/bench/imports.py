@@ -20,7 +20,7 @@ from pathlib import Path
 
 from app.fhir import validate
 from app.main import open_world
-from app.mapping import feed, rules
+from app.mapping import chunk, feed, rules
 from app.records import Records
 from app.search import index, stamp
 from app.settings import Settings
@@ -138,7 +138,7 @@ async def stages(settings: Settings, mapping: rules.Mapping, path: Path, **more)
         setattr(owner, name, wrap(stage, getattr(owner, name)))
     readers = type(feed.reader(path, mapping))
     for owner, name, wrap, stage in ((readers, "records", watch.steps, "read"), (rules.Mapping, "apply", watch.timed, "map"), (validate, "validate", watch.timed, "validate"),
-                                     (index, "rows", watch.timed, "index"), (stamp, "stamp", watch.timed, "index"), (feed, "decide", watch.timed, "merge"),
+                                     (index, "rows", watch.timed, "index"), (stamp, "stamp", watch.timed, "index"), (chunk, "decide", watch.timed, "merge"),
                                      (Records, "search", watch.awaited, "look up what is stored"), (Tx, "write", watch.awaited, "write rows")):
         put(owner, name, wrap, stage)
     try:

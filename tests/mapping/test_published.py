@@ -1,9 +1,13 @@
 """Code tables of an import as ConceptMaps: $translate over HTTP answers from the rows that the import used, on both stores."""
 from __future__ import annotations
 
+import pytest
+
+from app import errors
 from app.main import open_world
 from app.mapping import feed
 from app.mapping.tables import COLUMNS
+from app.search import index
 from app.settings import Settings
 from tests.mapping.making import PATIENT, compiled, export
 from tests.rest.conftest import serving
@@ -40,3 +44,25 @@ async def test_what_an_import_translates_by_is_what_translate_says(settings, tmp
 async def test_a_dry_run_publishes_nothing(settings, tmp_path):
     await imported(settings, tmp_path, TABLE, dry=True)
     assert await told(settings, "1") == ([], [])
+
+
+async def test_a_table_that_is_published_is_not_written_again(settings, tmp_path, monkeypatch):
+    await imported(settings, tmp_path, TABLE)
+    monkeypatch.setattr(feed.tables, "concept_map", lambda *args: pytest.fail("it is made again"))
+    assert (await imported(settings, tmp_path, TABLE, again=True)).unpublished == ()
+
+
+async def test_a_table_that_the_store_cannot_hold_is_told_and_the_import_goes_on(settings, tmp_path, monkeypatch):
+    monkeypatch.setattr(index, "rows", _refusing(index.rows))
+    done = await imported(settings, tmp_path, TABLE)
+    assert done.unpublished == ("sex",) and done.accepted == 1 and done.summary()["unpublished"] == ["sex"]
+    monkeypatch.undo()
+    assert await told(settings, "1") == ([], [])
+
+
+def _refusing(rows):
+    def refuse(resource, *more):
+        if resource["resourceType"] == "ConceptMap":
+            raise errors.TooLarge("This resource or transaction is larger than the store takes.")
+        return rows(resource, *more)
+    return refuse
