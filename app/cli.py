@@ -18,12 +18,11 @@ from typing import Annotated
 
 import typer
 import uvicorn
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
-from app import errors, upkeep
+from app import authoring, errors, upkeep
+from app.authoring import operator
 from app.auth.identify import is_loopback
-from app.caller import Caller
 from app.demo import alliance, export
 from app.fhir import json as fhir
 from app.jobs import rejects, runner
@@ -33,9 +32,9 @@ from app.mapping.document import Mistake
 from app.mapping.reject import Reject
 from app.rest.wire import Wire
 from app.settings import Settings, shipped
+from app.terminal import console, problems, say, stop, told
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
-console, problems = Console(), Console(stderr=True)
 Store = Annotated[str, typer.Option(help="sqlite:PATH or mongodb://HOST/NAME", envvar="YILIAN_STORE")]
 DEMO_MAPPING = "jiadingtcm/outpatient-visit"
 LOUD = "OPEN STORE: no keys are asked for. Everyone on this machine reads and writes everything, as the operator organisation."
@@ -53,32 +52,15 @@ def main() -> None:
     app()
 
 
-@contextlib.contextmanager
-def _told():
-    try:
-        yield
-    except (Mistake, Reject, ValueError) as error:
-        _stop(str(error), 2)
-    except OSError as error:
-        _stop(f"{error.filename or 'The files could not be written'}: {error.strerror or error}. Run it again when that is mended: it goes on where it stopped.", 3)
-    except (errors.Failure, feed.Busy) as error:
-        _stop(str(error), 3)
-
-
-def _stop(text: str, code: int) -> None:
-    problems.print(text, style="red", markup=False, highlight=False, soft_wrap=True)
-    raise typer.Exit(code)
-
-
 @app.command()
 def serve(store: Store = "sqlite:data/yilian.db", host: Annotated[str, typer.Option(help="address to listen on")] = "127.0.0.1",
           port: Annotated[int, typer.Option(min=1, max=65535)] = 8080, workers: Annotated[int, typer.Option(min=1, max=64, help="processes that serve")] = 1,
           open: Annotated[bool, typer.Option("--open", help="serve without keys: this machine only, acting as one operator organisation")] = False) -> None:
     """Serve a store over FHIR REST."""
     if not open:
-        _stop("Clients have no keys in this version: only an open store serves. Add --open, and everyone on this machine acts as the operator.", 2)
+        stop("Clients have no keys in this version: only an open store serves. Add --open, and everyone on this machine acts as the operator.", 2)
     if not is_loopback(host):
-        _stop(f"An open store listens on this machine only; {host} is no loopback address. Use --host 127.0.0.1.", 2)
+        stop(f"An open store listens on this machine only; {host} is no loopback address. Use --host 127.0.0.1.", 2)
     if workers > 1:
         _lasting(store, "each worker would have its own. Serve it with one worker")
     problems.print(LOUD, style="bold yellow", soft_wrap=True)
@@ -87,17 +69,17 @@ def serve(store: Store = "sqlite:data/yilian.db", host: Annotated[str, typer.Opt
 
 def _lasting(store: str, why: str) -> None:
     if store == "sqlite::memory:":
-        _stop(f"A store in memory belongs to one process: {why}, or name a file: sqlite:PATH.", 2)
+        stop(f"A store in memory belongs to one process: {why}, or name a file: sqlite:PATH.", 2)
 
 
 def _serve(store: str, host: str, port: int, workers: int) -> None:
-    with _told(), socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+    with told(), socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
         except OSError:
-            _stop(f"Port {port} is in use: stop what serves there, or choose another with --port.", 3)
-    with _told():
+            stop(f"Port {port} is in use: stop what serves there, or choose another with --port.", 3)
+    with told(Mistake, Reject, undone=feed.Busy):
         asyncio.run(_opens(Settings.read(store=store, open=True)))
     os.environ.update(YILIAN_STORE=store, YILIAN_OPEN="yes")
     console.print(f"Serving [bold]{store}[/] at [bold]http://{host}:{port}/fhir[/]  (Ctrl-C stops)", soft_wrap=True)
@@ -123,8 +105,8 @@ def import_(mapping: Annotated[str, typer.Argument(help="a name under mappings/,
     """Import a legacy export through a mapping file."""
     for path in paths:
         if not path.exists():
-            _stop(f"{path} is no file and no folder.", 2)
-    with _told():
+            stop(f"{path} is no file and no folder.", 2)
+    with told(Mistake, Reject, undone=feed.Busy):
         feed.limit(max_rejects)
         mappings, code = _mappings(mapping, site, zone), 0
         settings = Settings.read(store="sqlite::memory:" if dry_run and not _exists(store) else store, open=True)
@@ -159,17 +141,7 @@ def _exists(store: str) -> bool:
 
 def _mappings(name: str, site: str = "", zone: str = "") -> list[rules.Mapping]:
     """A mapping by its path, or by its name under the shipped mappings; a site's name means all of them."""
-    home = shipped("mappings")
-    path = Path(name) if name.endswith((".yaml", ".yml")) else home / f"{name}.yaml"
-    found = [path] if path.is_file() else _of_site(home / name)
-    if not found:
-        known = sorted(str(p.relative_to(home).with_suffix("")) for site in home.glob("*/site.yaml") for p in _of_site(site.parent))
-        _stop(f"There is no mapping {name}; there are {', '.join(known)}.", 2)
-    return rules.ordered([rules.compile(one, site, zone) for one in found])
-
-
-def _of_site(folder: Path) -> list[Path]:
-    return sorted(p for p in folder.glob("*.yaml") if p.name != "site.yaml") if (folder / "site.yaml").is_file() else []
+    return rules.ordered([rules.compile(one, site, zone) for one in authoring.found(name)])
 
 
 async def _import(settings: Settings, mapping, file: sources.File, out: Path, dry: bool, most: str, again: bool):
@@ -208,23 +180,19 @@ def _plain(last: float):
 
 def _report(done, out: Path) -> None:
     how = " (done before)" if done.already else " (dry run: nothing written)" if done.dry else f" (went on at row {done.resumed})" if done.resumed else ""
-    _say(f"{done.file}: {done.records:,} records, {done.accepted:,} accepted, {done.rejected:,} rejected in {done.seconds:.1f} s{how}")
+    say(f"{done.file}: {done.records:,} records, {done.accepted:,} accepted, {done.rejected:,} rejected in {done.seconds:.1f} s{how}")
     for type, by in done.resources.items():
-        _say(f"  {type} {sum(by.values()):,} ({', '.join(f'{n:,} {how}' for how, n in by.items() if n)})")
+        say(f"  {type} {sum(by.values()):,} ({', '.join(f'{n:,} {how}' for how, n in by.items() if n)})")
     for one in done.rejects[:SHOWN]:
-        _say(f"  row {one.row} {one.code}{one.column and ' ' + one.column}: {one.message}", style="dim")
+        say(f"  row {one.row} {one.code}{one.column and ' ' + one.column}: {one.message}", style="dim")
     if len(done.rejects) > SHOWN:
-        _say(f"  and {len(done.rejects) - SHOWN:,} more")
+        say(f"  and {len(done.rejects) - SHOWN:,} more")
     if done.rejects:
-        _say(f"  correct the rows in {out / 'rejects.csv'} and import that file")
+        say(f"  correct the rows in {out / 'rejects.csv'} and import that file")
     for name in done.unpublished:
-        _say(f"  the code table {name} is too large for the store to hold as a ConceptMap: $translate does not know it")
+        say(f"  the code table {name} is too large for the store to hold as a ConceptMap: $translate does not know it")
     if done.stopped:
-        _say("  Stopped: too many rejects. What was accepted so far is stored; run it again with a higher --max-rejects to go on.")
-
-
-def _say(text: str, **style) -> None:
-    console.print(text, highlight=False, markup=False, soft_wrap=True, **style)
+        say("  Stopped: too many rejects. What was accepted so far is stored; run it again with a higher --max-rejects to go on.")
 
 
 @app.command()
@@ -232,13 +200,13 @@ def demo(store: Store = "sqlite:data/yilian.db", port: Annotated[int, typer.Opti
     """Load the demonstration alliance, import a legacy export, and serve until Ctrl-C. A second time nothing is doubled."""
     folder = Path("data/demo")
     _lasting(store, "what is loaded would be gone before it is served. Leave --store out")
-    with _told():
+    with told(Mistake, Reject, undone=feed.Busy):
         done = asyncio.run(_demonstrate(Settings.read(store=store, open=True), folder))
     _report(done, folder / "report")
-    _say("\nFour requests to try:")
+    say("\nFour requests to try:")
     for type, *parameters in REQUESTS:
-        _say(f"  {_curl(f'http://127.0.0.1:{port}/fhir/{type}', parameters)}")
-    _say("")
+        say(f"  {_curl(f'http://127.0.0.1:{port}/fhir/{type}', parameters)}")
+    say("")
     problems.print(LOUD, style="bold yellow", soft_wrap=True)
     _serve(store, "127.0.0.1", port, 1)
 
@@ -255,7 +223,7 @@ async def _demonstrate(settings: Settings, folder: Path):
     async with open_world(settings) as world:
         with _progress("the demonstration alliance") as tell:
             counts = await alliance.load(world, lambda done, total: tell(done, total, "the demonstration alliance"))
-        _say(f"The demonstration alliance: {sum(sum(by.values()) for by in counts.values()):,} resources of {len(counts)} types, "
+        say(f"The demonstration alliance: {sum(sum(by.values()) for by in counts.values()):,} resources of {len(counts)} types, "
              f"{sum(by.get('created', 0) for by in counts.values()):,} of them new")
         with _progress("a legacy export", source.stat().st_size) as tell:
             return await feed.run(world, _mappings(DEMO_MAPPING)[0], source, out=folder / "report", progress=lambda done, size, ledger: tell(done, size, "a legacy export"))
@@ -265,9 +233,9 @@ async def _demonstrate(settings: Settings, folder: Path):
 def reindex(store: Store = "sqlite:data/yilian.db") -> None:
     """Make a store's index anew, as after a change of version or of search parameters. It may be served meanwhile."""
     if not _exists(store):
-        _stop(f"There is no store at {store.removeprefix('sqlite:')}; name one with --store.", 2)
-    with _told():
-        _say(asyncio.run(_reindex(Settings.read(store=store, open=True))))
+        stop(f"There is no store at {store.removeprefix('sqlite:')}; name one with --store.", 2)
+    with told(Mistake, Reject, undone=feed.Busy):
+        say(asyncio.run(_reindex(Settings.read(store=store, open=True))))
 
 
 async def _reindex(settings: Settings) -> str:
@@ -275,7 +243,7 @@ async def _reindex(settings: Settings) -> str:
     async with open_world(settings, reindexing=True) as world:
         fresh = False
         while not fresh:  # one that was left undone, of some types perhaps, is ended first
-            task, fresh = await runner.ask(world, _operator(settings, "reindex"), "reindex", "Reindex of all types", {})
+            task, fresh = await runner.ask(world, operator(settings, "reindex"), "reindex", "Reindex of all types", {})
             if not runner.is_free(task):
                 raise errors.Conflict(f"Another process makes the index anew: {task.ref} tells how far it is.")
             with _progress("indexing") as tell:
@@ -287,6 +255,7 @@ async def _reindex(settings: Settings) -> str:
         return told
 
 
+app.add_typer(authoring.app, name="map")
 open_rejects = typer.Typer(help="The records that imports refused, until they are waived.", no_args_is_help=True)
 app.add_typer(open_rejects, name="rejects")
 
@@ -296,7 +265,7 @@ def rejects_list(store: Store = "sqlite:data/yilian.db") -> None:
     """List the open rejects of all runs."""
     for one in _rejects(store, rejects.listed):
         reject = one.reject
-        _say(f"{one.id}  {one.mapping} {one.file} row {reject.row} {reject.code}{reject.column and ' ' + reject.column}: {reject.message}")
+        say(f"{one.id}  {one.mapping} {one.file} row {reject.row} {reject.code}{reject.column and ' ' + reject.column}: {reject.message}")
 
 
 @open_rejects.command("waive")
@@ -304,18 +273,18 @@ def rejects_waive(names: Annotated[list[str], typer.Argument(help="TASK/ROW, as 
                   store: Store = "sqlite:data/yilian.db") -> None:
     """Close rejects that will not be corrected."""
     if not reason.strip():
-        _stop("A waiver needs a --reason.", 2)
+        stop("A waiver needs a --reason.", 2)
     _rejects(store, rejects.waive, names, reason)
 
 
 def _rejects(store: str, what, *more):
     if not _exists(store):
-        _stop(f"There is no store at {store.removeprefix('sqlite:')}; name one with --store.", 2)
+        stop(f"There is no store at {store.removeprefix('sqlite:')}; name one with --store.", 2)
 
     async def do(settings: Settings):
         async with open_world(settings) as world:
-            return await what(world, _operator(settings, "rejects"), *more)
-    with _told():
+            return await what(world, operator(settings, "rejects"), *more)
+    with told(Mistake, Reject, undone=feed.Busy):
         return asyncio.run(do(Settings.read(store=store, open=True)))
 
 
@@ -325,27 +294,22 @@ def purge(resource: Annotated[str, typer.Argument(help="TYPE/ID")], reason: Anno
           yes: Annotated[bool, typer.Option("--yes", help="do it; without it, only what would go is told")] = False) -> None:
     """Remove the content of old versions for good: their text and index rows. What is current stays: delete it first."""
     if not _exists(store):
-        _stop(f"There is no store at {store.removeprefix('sqlite:')}; name one with --store.", 2)
+        stop(f"There is no store at {store.removeprefix('sqlite:')}; name one with --store.", 2)
     type, _, id = resource.partition("/")
     if not id or "/" in id or not reason.strip():
-        _stop("A purge takes TYPE/ID, such as Patient/7, and a --reason.", 2)
-    with _told():
+        stop("A purge takes TYPE/ID, such as Patient/7, and a --reason.", 2)
+    with told(Mistake, Reject, undone=feed.Busy):
         gone = asyncio.run(_purge(Settings.read(store=store, open=True), type, id, version, reason, yes))
     if not gone:
-        _stop(f"{resource} has no such version that is not current.", 2)
+        stop(f"{resource} has no such version that is not current.", 2)
     named = f"{resource}, version {', '.join(map(str, gone))}"
     if not yes:
-        _stop(f"This would remove {named}, for good. Add --yes.", 2)
-    _say(f"Removed: {named}.")
+        stop(f"This would remove {named}, for good. Add --yes.", 2)
+    say(f"Removed: {named}.")
 
 
 async def _purge(settings: Settings, type: str, id: str, version: int | None, reason: str, yes: bool) -> list[int]:
     """The versions that were, or without `yes` would be, removed."""
     async with open_world(settings) as world:
         versions = [v for v in await upkeep.purgeable(world, type, id) if version in (None, v)]
-        return [v for v in versions if not yes or await upkeep.purge(world, _operator(settings, "purge"), type, id, v, reason)]
-
-
-def _operator(settings: Settings, client: str) -> Caller:
-    base = settings.base.rstrip("/") + "/fhir" if settings.base else ""
-    return Caller(settings.organization, client, purpose="HSYSADMIN", operator=True, base=base)
+        return [v for v in versions if not yes or await upkeep.purge(world, operator(settings, "purge"), type, id, v, reason)]

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 APP = Path(__file__).parent.parent / "app"
-FLOORS = [("errors", "caller", "settings", "cursor"), ("fhir",), ("search",), ("workflow",), ("store",), ("sharing", "audit"), ("world", "change", "links", "terms"), ("structures",), ("commit", "page"), ("records",),
-          ("referral", "mapping", "auth", "subscriptions", "upkeep"), ("jobs",), ("demo",), ("rest", "console", "imaging"), ("main",), ("cli",)]
+FLOORS = [("errors", "caller", "settings", "cursor", "terminal"), ("fhir",), ("search",), ("workflow",), ("store",), ("sharing", "audit"), ("world", "change", "links", "terms"), ("structures",), ("commit", "page"), ("records",),
+          ("referral", "mapping", "auth", "subscriptions", "upkeep"), ("jobs",), ("demo",), ("rest", "console", "imaging"), ("main",), ("authoring",), ("cli",)]
 FLOOR = {room: level for level, rooms in enumerate(FLOORS) for room in rooms}
-GROUND_ORDER = ("errors", "settings", "caller", "cursor")
+GROUND_ORDER = ("errors", "settings", "caller", "cursor", "terminal")
 HOMES = {"pymongo": ("store/mongo",), "mongoengine": ("store/mongo",), "sqlite3": ("store/sqlite",), "jose": ("auth/tokens",), "jinja2": ("console",),
          "pydicom": ("mapping/readers", "imaging"), "fastapi": ("rest", "console", "imaging", "auth", "main"), "starlette": ("rest", "console", "imaging", "auth", "main"),
          "ucumvert": ("fhir/ucum",), "lark": ("fhir/ucum",), **dict.fromkeys(("lxml", "python_calamine", "ijson"), ("mapping/readers",))}

@@ -24,10 +24,15 @@ def cases(folder: Path) -> list[Path]:
     return sorted(path.parent for path in folder.glob("tests/*/expect.yaml"))
 
 
+def named(case: Path) -> Path:
+    """The mapping that a case is of. Errors: Mistake."""
+    return case.parent.parent / f"{load(case / 'expect.yaml')['mapping']}.yaml"
+
+
 def differences(case: Path) -> list[str]:
     """What a case expects and does not get, as sentences; empty when all is as expected. Errors: Mistake."""
     expect = load(case / "expect.yaml").only(("mapping", "resources", "assert", "rejects", "refused"))
-    mapping = compile(case.parent.parent / f"{expect['mapping']}.yaml")
+    mapping = compile(named(case))
     source = next(iter(sorted(case.glob("in.*"))), None)
     if source is None:
         raise Mistake(str(case.name), "the case has no in.* file")

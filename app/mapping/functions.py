@@ -42,6 +42,11 @@ def trim(scope) -> Step:
     return lambda value, row: value.strip()
 
 
+def squeeze(scope) -> Step:
+    """Without spaces beside Chinese characters (张　三 is 张三), and with one where there are several, outer ones left out."""
+    return lambda value, row: re.sub(r"(?<=[\u3400-\u9fff\U00020000-\U0003ffff]) | (?=[\u3400-\u9fff\U00020000-\U0003ffff])", "", " ".join(value.split())) or None
+
+
 def upper(scope) -> Step:
     """In capital letters."""
     return lambda value, row: value.upper()
@@ -211,11 +216,14 @@ def mask(scope, keep: int) -> Step:
 
 
 FUNCTIONS: dict[str, Callable[..., Step]] = {
-    "required": required, "default": default, "trim": trim, "upper": upper, "pad": pad, "prefix": prefix, "split": split, "extract": extract,
+    "required": required, "default": default, "trim": trim, "squeeze": squeeze, "upper": upper, "pad": pad, "prefix": prefix, "split": split, "extract": extract,
     "concat": concat, "number": number, "integer": integer, "bool": bool, "date": date, "datetime": datetime, "instant": instant,
     "quantity": quantity, "code": code, "coding": coding, "ref": ref, "lookup": lookup, "idcard_birth": idcard_birth, "idcard_sex": idcard_sex,
     "check_idcard": check_idcard, "mask": mask,
 }
+GIVES = {"number": "decimal", "integer": "integer", "bool": "boolean", "date": "date", "datetime": "dateTime", "instant": "instant", "quantity": "Quantity",
+         "coding": "Coding", "ref": "Reference", "lookup": "Reference", "idcard_birth": "date", **dict.fromkeys(("concat", "code", "idcard_sex"), "string")}
+"""Function -> the FHIR type of what it gives, text as `string`; of the others it is the type of what they are given."""
 ON_NOTHING = {"required", "default", "concat", "ref"}
 """Functions that also see an empty value."""
 SOURCES = {"concat", "ref"}

@@ -111,6 +111,9 @@ def _joined(there: list, more: list) -> list:
 
 
 def _older(one: str, other: str) -> bool:
+    """The one time is before the other; where one is a date alone, by the date: within a day nothing is known to be older."""
+    if len(one) == 10 or len(other) == 10:
+        return one[:10] < other[:10]
     return datetime.fromisoformat(one) < datetime.fromisoformat(other)
 
 

@@ -194,7 +194,7 @@ def compile(path: Path, site: str = "", zone: str = "") -> Mapping:  # noqa: A00
         raise Mistake("--site", f"there is no {shown(home / 'site.yaml')}")
     _need(load(path), "mapping")
     document, files = extended(path, MAPPING)
-    return _Compiler(path, document, files, _site(load(home / "site.yaml").only(SITE)), home, zone).mapping()
+    return Compiler(path, document, files, site_of(load(home / "site.yaml").only(SITE)), home, zone).mapping()
 
 
 def ordered(mappings: list[Mapping]) -> list[Mapping]:
@@ -207,7 +207,7 @@ def ordered(mappings: list[Mapping]) -> list[Mapping]:
     return done
 
 
-def _site(node: Map) -> Site:
+def site_of(node: Map) -> Site:
     organization = _need(node, "organization")
     systems = {"organization": f"Organization/{organization}", **node.get("systems", {})}
     return Site(_need(node, "site"), organization, node.get("prefix", f"{organization}-"), systems)
@@ -245,7 +245,7 @@ def _zone(name: Text) -> ZoneInfo:
         raise Mistake(name.place, f"'{name}' is no time zone (such as Asia/Shanghai)") from None
 
 
-class _Compiler:
+class Compiler:
     def __init__(self, path: Path, document: Map, files: tuple[Path, ...], site: Site, home: Path, zone: str):
         self.path, self.document, self.files, self.site, self.home, self.zone = path, document, files, site, home, zone
         self.source = _source(_need(document, "source"), zone)
@@ -295,8 +295,7 @@ class _Compiler:
             raise Mistake(snapshot.place, "snapshot is true or false, and stands where write is upsert")
         for name in (name for name in node if name not in DIRECTIVES and not _changes(str(write), name, about)):
             raise Mistake(name.place, f"write: {write} changes {'elements that tell a status' if write == 'status' else 'lists'}, and '{name}' is none")
-        elements = tuple((element.lstrip("."), self.value(child, about.child(element.lstrip("."), element.place)).run)
-                         for element, child in node.items() if element not in DIRECTIVES)
+        elements = tuple((element.lstrip("."), self.element(child, about, element).run) for element, child in node.items() if element not in DIRECTIVES)
         return Template(name, kind, str(write), tuple(map(str, node.get("must_match", []))), self.condition(node["when"]) if "when" in node else None,
                         self.given(node["newer_by"]) if "newer_by" in node else None, elements, node["type"].place, snapshot == "true")
 
@@ -306,6 +305,9 @@ class _Compiler:
             raise Mistake(place(key, node.place), "key is a namespace and one or more expressions: [visit, = COLUMN]")
         return Key(str(_need(node, "type")), f"{self.site.name}/{key[0]}", tuple(self.given(part) for part in key[1:]),
                    tuple(self.first(tree.expression(part[1:], part.place)) for part in key[1:]), key.place)
+
+    def element(self, node, about: Shape, name: Text) -> Part:
+        return self.value(node, about.child(name.lstrip("."), name.place))
 
     def value(self, node, about: Shape, many: bool = False) -> Part:
         if isinstance(node, Map) and set(node) == {"when"} and isinstance(node["when"], List):
@@ -329,7 +331,7 @@ class _Compiler:
 
     def object(self, node: Map, about: Shape) -> Part:
         when = self.condition(node["when"]) if isinstance(node.get("when"), Text) else None
-        parts = [(str(name), self.value(child, about.child(name, name.place))) for name, child in node.items() if not (name == "when" and when)]
+        parts = [(str(name), self.element(child, about, name)) for name, child in node.items() if not (name == "when" and when)]
         dynamic = any(part.dynamic for _, part in parts)
         runs = tuple((name, part.run, part.dynamic) for name, part in parts)
         return Part(partial(_object, runs, not dynamic, when), dynamic or when is not None)
@@ -475,7 +477,7 @@ class _Compiler:
 
 class Scope(NamedTuple):
     """What a function may know while it is compiled: its place, whether its value stands in a list, the column it reads first, tables, and the other resources."""
-    compiler: _Compiler
+    compiler: Compiler
     place: str
     many: bool
     column: str
