@@ -1,0 +1,15 @@
+"""Imports killed at random moments: store and reports as of one that nobody disturbed. `python -m scripts.kills` does it 200 times."""
+from __future__ import annotations
+
+import pytest
+
+from scripts.kills import compare
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "mongo"])
+def test_a_killed_import_leaves_what_an_undisturbed_one_leaves(kind, request, monkeypatch):
+    store = "sqlite:"
+    if kind == "mongo":
+        store = request.getfixturevalue("mongo_url")
+        monkeypatch.setenv("YILIAN_WITHOUT_TRANSACTIONS", "no" if request.getfixturevalue("transactions") else "yes")
+    assert compare(store, 5, 1000) >= 5
