@@ -146,6 +146,7 @@ def _mappings(name: str, site: str = "", zone: str = "") -> list[rules.Mapping]:
 
 async def _import(settings: Settings, mapping, file: sources.File, out: Path, dry: bool, most: str, again: bool):
     async with open_world(settings) as world:
+        feed.seldom()
         with _progress(file.name, file.path.stat().st_size) as tell:
             return await feed.run(world, mapping, file.path, name=file.name, out=out, dry=dry, max_rejects=most, again=again, progress=lambda done, size, ledger: tell(
                 done, size or None, f"{file.name}: {ledger.records:,} records, {ledger.rejected:,} rejects"))

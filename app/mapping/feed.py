@@ -5,6 +5,7 @@ Each chunk's resources, its rejects and the run's Task land in one commit: a run
 from __future__ import annotations
 
 import asyncio
+import gc
 import hashlib
 import time
 from collections.abc import Callable
@@ -74,6 +75,12 @@ async def run(world: World, mapping: Mapping, path: Path, *, name: str = "", out
     if out:
         await asyncio.to_thread(report.write, out, done, job.reader)
     return done
+
+
+def seldom() -> None:
+    """Has this process look for circles of garbage less often: an import makes many objects and hardly any circle."""
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
 
 
 def sha256(path: Path) -> str:

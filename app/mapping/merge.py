@@ -9,6 +9,7 @@ from datetime import datetime
 from hashlib import sha256
 from typing import NamedTuple
 
+from app import errors
 from app.fhir import json
 from app.mapping.reject import Reject
 from app.mapping.rules import CHANGES, Made
@@ -42,10 +43,33 @@ class State(NamedTuple):
 def stored(text: bytes, version: int, site: str) -> State:
     """The state of a stored resource."""
     resource = json.loads(text)
-    content, named = bare(resource), SOURCE.fullmatch((resource.get("meta") or {}).get("source") or "")
+    return _state(bare(resource), resource, version, site)
+
+
+def _state(content: dict, resource: dict, version: int, site: str) -> State:
+    named = SOURCE.fullmatch((resource.get("meta") or {}).get("source") or "")
     if not named or named["site"] != site or named["content"] != digest(content):
         return State(content, None, version)
     return State(content, Source(f"{site}/{named['mapping']}", named["file"], int(named["row"]), named["newer"]), version)
+
+
+def same(resource: dict, text: bytes, version: int, site: str) -> State | None:
+    """The state of a stored resource that says exactly what `resource` does, found without reading it whole; None where that does not show.
+
+    What follows meta in the text is compared as it stands, so the two have the same elements in the same order.
+    """
+    rest = json.dumps({key: value for key, value in resource.items() if key not in ("resourceType", "id", "meta")})[1:]
+    head = text.removesuffix(rest)
+    if len(head) == len(text) or not head.endswith(b"},"):
+        return None
+    try:
+        first = json.loads(head[:-1] + b"}")
+    except errors.Malformed:
+        return None
+    content = bare(first)
+    if set(first) != {"resourceType", "id", "meta"} or content != {key: resource[key] for key in ("resourceType", "id", "meta") if key in resource}:
+        return None
+    return _state(resource, first, version, site)
 
 
 def bare(resource: dict) -> dict:

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Iterable
 from app.fhir import json
 from app.mapping import references
 from app.mapping.mapped import Mapped, targets
-from app.mapping.merge import CUSTODIAN, State, stored
+from app.mapping.merge import CUSTODIAN, State, same, stored
 from app.mapping.rules import Site
 
 PAGE = 200
@@ -25,14 +25,14 @@ class Stored:
 
     async def states(self, batch: list[Mapped]) -> dict[str, State]:
         """The states by `Type/id` of all that the batch names."""
-        wanted: dict[str, set[str]] = {}
+        wanted: dict[str, dict[str, dict]] = {}
         for mapped in batch:
             for made in mapped.made:
-                wanted.setdefault(made.resource["resourceType"], set()).add(made.resource["id"])
+                wanted.setdefault(made.resource["resourceType"], {})[made.resource["id"]] = made.resource
         states = {}
-        for type, names in wanted.items():
-            fetched = await self.fetch(type, sorted(names))
-            states.update({ref: stored(entry.text, entry.version, self.site.name) for ref, entry in fetched.items()})
+        for type, by in wanted.items():
+            for ref, entry in (await self.fetch(type, sorted(by))).items():
+                states[ref] = same(by[entry.id], entry.text, entry.version, self.site.name) or stored(entry.text, entry.version, self.site.name)
         await self._look({target.reference for target in targets(batch)} - states.keys())
         return states
 

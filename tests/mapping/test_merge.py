@@ -4,7 +4,7 @@ from __future__ import annotations
 import pytest
 
 from app.fhir import json
-from app.mapping.merge import Source, State, decide, stored, written
+from app.mapping.merge import CUSTODIAN, Source, State, decide, same, stored, written
 from app.mapping.reject import Reject
 from app.mapping.rules import Made
 
@@ -92,3 +92,14 @@ def test_an_empty_cell_deletes_under_a_snapshot_alone():
     assert decide(made(gender="male"), kept, NEXT_FILE, "号")[0] == "unchanged"
     outcome, state = decide(made(gender="male")._replace(empty=("birthDate", "name")), kept, NEXT_FILE, "号")
     assert outcome == "updated" and "birthDate" not in state.content and state.content["gender"] == "male"
+
+
+@pytest.mark.parametrize("change, equal", [({}, True), ({"birthDate": "1980-01-02"}, False), ({"meta": {"profile": ["urn:x"]}}, False), ({"gender": None}, False)])
+def test_what_is_stored_as_the_rules_give_it_is_known_without_reading_it_whole(change, equal):
+    resource = {"resourceType": "Patient", "id": "h-1", "gender": "male", "name": [{"text": "张三"}], "birthDate": "1980-01-01"}
+    kept = written(State(resource, Source("h/people", "0" * 12, 2), None, True))
+    kept["meta"] |= {"versionId": "1", "lastUpdated": "2026-01-01T00:00:00Z", "tag": [{"system": CUSTODIAN, "code": "h"}]}
+    text = json.dumps({"resourceType": "Patient", "id": "h-1", "meta": kept["meta"], **{key: kept[key] for key in ("gender", "name", "birthDate")}})
+    other = {key: value for key, value in {**resource, **change}.items() if value is not None}
+    found = same(other, text, 1, "h")
+    assert (found == stored(text, 1, "h")) if equal else found is None
