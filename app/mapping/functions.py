@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable
 from datetime import datetime as Datetime
 from functools import lru_cache
+from html import escape
 from zoneinfo import ZoneInfo
 
 from app.mapping.chinese import birth, card, check
@@ -210,6 +211,11 @@ def check_idcard(scope, otherwise: str = REJECT) -> Step:
     return step
 
 
+def div(scope) -> Step:
+    """XHTML of a narrative: the text as one paragraph, its lines kept."""
+    return lambda value, row: f'<div xmlns="http://www.w3.org/1999/xhtml"><p>{"<br/>".join(map(escape, value.splitlines()))}</p></div>'
+
+
 def mask(scope, keep: int) -> Step:
     """All but the last `keep` characters as `*`."""
     return lambda value, row: "*" * max(0, len(value) - keep) + value[-keep:] if keep else "*" * len(value)
@@ -219,7 +225,7 @@ FUNCTIONS: dict[str, Callable[..., Step]] = {
     "required": required, "default": default, "trim": trim, "squeeze": squeeze, "upper": upper, "pad": pad, "prefix": prefix, "split": split, "extract": extract,
     "concat": concat, "number": number, "integer": integer, "bool": bool, "date": date, "datetime": datetime, "instant": instant,
     "quantity": quantity, "code": code, "coding": coding, "ref": ref, "lookup": lookup, "idcard_birth": idcard_birth, "idcard_sex": idcard_sex,
-    "check_idcard": check_idcard, "mask": mask,
+    "check_idcard": check_idcard, "div": div, "mask": mask,
 }
 GIVES = {"number": "decimal", "integer": "integer", "bool": "boolean", "date": "date", "datetime": "dateTime", "instant": "instant", "quantity": "Quantity",
          "coding": "Coding", "ref": "Reference", "lookup": "Reference", "idcard_birth": "date", **dict.fromkeys(("concat", "code", "idcard_sex"), "string")}

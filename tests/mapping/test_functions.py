@@ -25,6 +25,7 @@ def made(folder, element: str, *values: str | None):
 @pytest.mark.parametrize(("element", "name", "value", "key", "expected"), [
     ("valueString: = 值 | required", None, "x", "valueString", "x"),
     ("valueString: = 值 | default('none')", None, None, "valueString", "none"),
+    ("text: {status: generated, div: = 值 | div}", None, "一 <二\n三", "text", {"status": "generated", "div": "<div xmlns=\"http://www.w3.org/1999/xhtml\"><p>一 &lt;二<br/>三</p></div>"}),
     ("valueString: = 值 | squeeze", None, "　张　三 a  b ", "valueString", "张三a b"), ("valueString: = 值 | squeeze", None, "Ann  Lee", "valueString", "Ann Lee"),
     ("valueString: = 值 | trim", None, "　a b ", "valueString", "a b"),
     ("valueString: = 值 | upper", None, "11x", "valueString", "11X"),
