@@ -71,6 +71,13 @@ def test_bytes_that_are_not_gb18030_cost_their_record_and_are_placed(tmp_path):
     assert records[3].values[1] == "㐱𠅤"
 
 
+def test_latin_1_names_under_a_gb18030_site_are_refused_and_swallow_no_comma(tmp_path):
+    """A last letter with an accent and the comma behind it are no character of GB18030; nothing is tried until something fits."""
+    records = read(tmp_path, "1,José,19800101,".encode("latin-1"), "2,Zoë,19800101,".encode("latin-1"), "3,王,19800101,")
+    assert [told(r) for r in records if r.reject] == [(2, "encoding", "名"), (3, "encoding", "名")]
+    assert records[2].values[:3] == ["3", "王", "19800101"]
+
+
 def test_a_stray_quote_costs_one_line_and_not_the_rows_after_it(tmp_path):
     records = read(tmp_path, "1,a,,", '2,"open,,', "3,c,,", '4,"d",,', "5,e,,")
     assert [r.row for r in records if not r.reject] == [2, 4, 5, 6]
