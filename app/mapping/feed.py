@@ -56,17 +56,16 @@ async def run(world: World, mapping: Mapping, path: Path, *, name: str = "", out
     again: map a finished file once more (what is unchanged makes no version).
     Errors: Reject where the file as a whole cannot be read; OSError; Busy; errors.Failure of the waist.
     """
-    began, digest = time.monotonic(), await asyncio.to_thread(sha256, path)
+    began, mark = time.monotonic(), _mark(path)
+    digest = await asyncio.to_thread(sha256, path)
     ids = Ids(await world.store.value("import-secret", new_secret), mapping.site.prefix)
-    job = _Run(world, mapping, path, name or path.name, digest, ids, dry)
+    job = _Run(world, mapping, path, name or path.name, digest, ids, dry, mark)
     await job.open(again)
     if not dry:
         await job.publish()
-    resumed, already = job.ledger.row if job.ledger.records else 0, job.ledger.state == "done"
-    if not already:
+    resumed, already = job.ledger.row if job.ledger.records else 0, job.ledger.told
+    if job.ledger.state != "done":
         await job.all(max_rejects, progress)
-        if await asyncio.to_thread(sha256, path) != digest:
-            raise Busy(f"{job.name} changed while it was read; import it again.")
     await job.release()
     rejects, unmapped = await job.told()
     done = report.result(mapping, job.name, digest, _all_unchanged(job.ledger) if already else job.ledger, rejects, unmapped,
@@ -74,6 +73,7 @@ async def run(world: World, mapping: Mapping, path: Path, *, name: str = "", out
                          new_columns=job.reader.new, unpublished=tuple(job.unpublished))
     if out:
         await asyncio.to_thread(report.write, out, done, job.reader)
+    await job.end()
     return done
 
 
@@ -89,6 +89,12 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def _mark(path: Path) -> tuple[int, int, int]:
+    """What changes when a file is written or replaced."""
+    held = path.stat()
+    return held.st_ino, held.st_size, held.st_mtime_ns
+
+
 def _all_unchanged(ledger: Ledger) -> Ledger:
     """A finished run told once more: this time it wrote nothing."""
     told = ledger.copy()
@@ -97,12 +103,13 @@ def _all_unchanged(ledger: Ledger) -> Ledger:
 
 
 class _Run:
-    def __init__(self, world: World, mapping: Mapping, path: Path, name: str, digest: str, ids: Ids, dry: bool):
+    def __init__(self, world: World, mapping: Mapping, path: Path, name: str, digest: str, ids: Ids, dry: bool, mark: tuple):
         self.records, self.mapping, self.name, self.digest, self.ids, self.dry = Records(world, caller(mapping.site)), mapping, name, digest, ids, dry
         self.reader = reader(path, mapping)
         self.id = ids("Task", f"{mapping.site.name}/import", (digest, mapping.hash))
         self.ledger, self.version = Ledger(row=self.reader.first), None
         self.source = Source(mapping.name, digest[:12], 0)
+        self.path, self.mark = path, mark
         self.stored, self.rules = Stored(self.records.search, mapping.site), Columns(mapping, self.reader.new)
         self.seen: dict[str, State] = {}
         self.held: list[Held] = []
@@ -143,9 +150,18 @@ class _Run:
         while self.ledger.state == "open":
             batch = next(mapped)
             last = len(batch) < self.chunk
+            await self._same(last)
             await self._write(batch, "done" if last else "open", too_many)
             if progress:
                 progress(self.reader.size if last else self.ledger.place, self.reader.size, self.ledger)
+
+    async def _same(self, last: bool) -> None:
+        """Errors: Busy where the file is no longer the one that was hashed; what was read of it since the last chunk is not stored."""
+        mark = _mark(self.path)
+        if last or mark != self.mark:
+            if await asyncio.to_thread(sha256, self.path) != self.digest:
+                raise Busy(f"{self.name} changed while it was read; import it again.")
+            self.mark = mark
 
     async def _write(self, batch: list[Mapped], state: str, too_many: Callable[[Ledger], bool]) -> None:
         """Commits a chunk; when somebody else wrote meanwhile, once more; when the waist finds a resource invalid, with each validated."""
@@ -208,9 +224,12 @@ class _Run:
             chunk.ledger.chunks.append(chunk.ledger.chunk)
             task = ledgers.chunk_task(self._chunk_id(chunk.ledger.chunk), organization, self.id, chunk.ledger.chunk, chunk.rejected, unmapped, chunk.held)
             changes.append(Change("update", "Task", task["id"], task, place=f"chunk {chunk.ledger.chunk}"))
-        task = ledgers.run_task(self.id, organization, self.mapping, self.name, self.digest, chunk.ledger)
-        changes.append(Change("update", "Task", self.id, task, place="run", **_guarded(self.version)))
-        done = await self.records.commit(changes)
+        await self._keep(chunk.ledger, changes)
+
+    async def _keep(self, ledger: Ledger, changes: list[Change] = ()) -> None:
+        """Commits changes with the ledger after them."""
+        task = ledgers.run_task(self.id, self.mapping.site.organization, self.mapping, self.name, self.digest, ledger)
+        done = await self.records.commit([*changes, Change("update", "Task", self.id, task, place="run", **_guarded(self.version))])
         self.version = done[-1].entry.version
 
     async def release(self) -> None:
@@ -265,6 +284,16 @@ class _Run:
             chunk.ledger.take_back("dangling")
             chunk.take(mapped, True)
         return chunk
+
+    async def end(self) -> None:
+        """Notes that the reports of the whole run are out."""
+        if self.dry or self.ledger.told or self.ledger.state != "done":
+            return
+        self.ledger.told = True
+        try:
+            await self._keep(self.ledger)
+        except errors.VersionMismatch:  # another run wrote it since: that one tells them once more
+            pass
 
     def _chunk_id(self, number: int) -> str:
         return self.ids("Task", f"{self.mapping.site.name}/import-chunk", (self.digest, self.mapping.hash, str(number)))

@@ -51,6 +51,7 @@ class Unmapped(NamedTuple):
 class Ledger:
     """Sums up to the end of the last chunk; `place` (in the reader's unit) and `row` are where the next one begins, `chunks` the numbers of those with a Task.
 
+    told: a run that ended has handed out its reports; until then another call tells them as that run's own.
     state: `open`, `stopped` (too many rejects) or `done`. resources: type -> outcome -> count. notes: duplicate, stale, skipped and warnings.
     unread: column -> records with a value in it that no rule reads.
     """
@@ -66,6 +67,7 @@ class Ledger:
     notes: dict[str, int] = field(default_factory=dict)
     chunks: list[int] = field(default_factory=list)
     unread: dict[str, int] = field(default_factory=dict)
+    told: bool = False
 
     @property
     def rejected(self) -> int:

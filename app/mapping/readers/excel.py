@@ -4,7 +4,10 @@ A sheet is held in memory as a whole. Numbers beyond 15 digits are refused: Exce
 """
 from __future__ import annotations
 
+import re
+import zlib
 from datetime import date, datetime, time, timedelta
+from zipfile import BadZipFile, ZipFile, is_zipfile
 
 from python_calamine import CalamineError, CalamineWorkbook
 
@@ -15,6 +18,11 @@ from app.mapping.reject import Reject
 EXACT = 10**15
 LARGEST = 300 << 20
 """Bytes of a workbook that is taken into memory."""
+CELLS, UNPACKED = 30_000_000, 2 << 30
+"""Cells of a sheet, the empty ones before its last included, and bytes of its XML."""
+PIECE, CELL = 1 << 20, 40
+"""Bytes that are looked through at once; more than the beginning of a cell has."""
+_CELL = re.compile(rb'<c(?: [a-z]+="[^"]{0,12}")*? r="([A-Z]{1,3})([0-9]{1,7})"')
 
 
 class Reader(CellReader):
@@ -33,6 +41,7 @@ class Reader(CellReader):
         super().__init__(path, mapping)
         if path.stat().st_size > LARGEST:
             raise Reject("size", f"a workbook has at most {LARGEST >> 20} MB; save the sheet as CSV")
+        _bounded(path)
         self.rows = _rows(path, self.source.options["sheet"])
         at = self.source.options["header"]
         if len(self.rows) < at:
@@ -62,6 +71,40 @@ class Reader(CellReader):
         except Reject as reject:
             return Cells(at, 1, found, reject)
         return Cells(at, 1, found + [""] * (len(self.header) - len(found)))
+
+
+def _bounded(path) -> None:
+    """A sheet is held as a rectangle to its farthest cell, so a few bytes could ask for more memory than there is. Errors: Reject `size`."""
+    if not is_zipfile(path):
+        return
+    try:
+        with ZipFile(path) as book:
+            for name in book.namelist():
+                if name.endswith(".xml"):
+                    with book.open(name) as sheet:
+                        _measured(sheet)
+    except (BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+        raise Reject("csv-structure", f"the file is no Excel workbook that can be read ({error})") from None
+
+
+def _measured(sheet) -> None:
+    wide, high, read, rest = 0, 0, 0, b""
+    while piece := sheet.read(PIECE):
+        read, columns, rest = read + len(piece), set(), rest[-CELL:] + piece
+        for column, row in _CELL.findall(rest):
+            columns.add(column)
+            high = max(high, int(row))
+        wide = max([wide, *map(_number, columns)])
+        if wide * high > CELLS or read > UNPACKED:
+            raise Reject("size", f"a sheet has at most {CELLS:,} cells and unpacks to at most {UNPACKED >> 20} MB; this one reaches to column {wide:,} and row {high:,}: save it as CSV")
+
+
+def _number(column: bytes) -> int:
+    """A is 1, Z 26, AA 27."""
+    number = 0
+    for letter in column:
+        number = number * 26 + letter - 64
+    return number
 
 
 def _rows(path, sheet: str) -> list[list]:
