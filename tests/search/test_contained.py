@@ -34,9 +34,6 @@ RESOURCES = [
 ]
 
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-
 @pytest.mark.parametrize("text, expected", [
     ("Observation?subject:Patient.family=张", "in out"), ("Observation?subject.family=王", "nested"), ("Observation?patient.gender=female", "in"), ("Observation?patient.gender:not=female", "nested out"),
     ("Observation?subject:Patient.birthdate=ge1980&subject:Patient.birthdate=lt1981", "in"), ("Observation?subject:Patient.family:missing=false", "in nested out"),
@@ -44,6 +41,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
     ("Observation?performer:Practitioner.family=李,赵", "two"), ("Observation?performer:Practitioner.family=张", ""), ("Observation?subject:Patient._id=p", ""), ("Observation?subject:Patient._id=zhang", "out"),
     (f"DiagnosticReport?result.code-value-quantity={SYSTEM}|bp$120|{SYSTEM}|mm", "r"), (f"DiagnosticReport?result.code-value-quantity={SYSTEM}|bp$120|{SYSTEM}|kPa", ""),
     ('Observation?_filter=subject.family eq "张" and subject.gender eq female', "in"), ("Patient?family=张", "zhang"), ("Observation?_has:DiagnosticReport:result:status=final", "")])
+@pytest.mark.asyncio(loop_scope="module")
 async def test_a_chain_goes_on_in_what_is_contained(shelf, text, expected):
     assert await shelf.ids(text) == expected.split()
 
