@@ -8,6 +8,8 @@ from types import NoneType
 
 import yaml
 
+from app.settings import shipped
+
 DEEPEST = 40
 """Levels of nesting that a mapping may have."""
 
@@ -62,7 +64,7 @@ def load(path: Path) -> Map:
 
 
 def extended(path: Path, known) -> tuple[Map, tuple[Path, ...]]:
-    """A mapping merged over all that it `extends` (FOLDER/NAME below the folder of its own, the later over the earlier), and the files of it. Errors: Mistake."""
+    """A mapping merged over all that it `extends` (FOLDER/NAME beside the folder of its own, else among the shipped ones, the later over the earlier), and the files of it. Errors: Mistake."""
     whole, files = Map(), tuple(_lineage(path, known, ()))
     for _, document in files:
         whole = merged(whole, document)
@@ -77,7 +79,8 @@ def _lineage(path: Path, known, above: tuple[Path, ...]) -> Iterator[tuple[Path,
     for name in names if isinstance(names, List) else [names]:
         if not isinstance(name, Text) or not re.fullmatch(r"[\w-]+/[\w-]+", name):
             raise Mistake(place(name), f"'{name}' is no FOLDER/NAME of a mapping")
-        base = path.parent.parent / f"{name}.yaml"
+        near, base = path.parent.parent / f"{name}.yaml", shipped("mappings") / f"{name}.yaml"
+        base = near if near.is_file() or not base.is_file() else base
         if base in (*above, path):
             raise Mistake(name.place, f"{name} builds on itself")
         yield from _lineage(base, known, (*above, path))

@@ -24,6 +24,7 @@ from app.mapping.reject import Reject
 from app.mapping.shape import Shape, shape
 from app.mapping.tables import Table
 from app.mapping.tables import load as load_table
+from app.settings import shipped
 
 MAPPING = ("extends", "mapping", "version", "title", "source", "columns", "skip", "resources")
 SITE = ("site", "title", "organization", "prefix", "systems")
@@ -467,7 +468,7 @@ class Compiler:
         if name not in self.tables:
             if not re.fullmatch(r"[A-Za-z0-9._-]+", name):
                 raise Mistake(place, f"'{name}' is no name of a code table")
-            folders = [folder / "tables" for folder in dict.fromkeys((self.home, self.path.parent, self.path.parent.parent))]
+            folders = [folder / "tables" for folder in dict.fromkeys((self.home, self.path.parent, self.path.parent.parent, shipped("mappings")))]
             found = next((folder / f"{name}.csv" for folder in folders if (folder / f"{name}.csv").is_file()), None)
             if not found:
                 raise Mistake(place, f"no code table {name}.csv in {' or '.join(map(shown, folders))}")

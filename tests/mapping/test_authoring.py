@@ -13,7 +13,7 @@ from app.cli import app
 from app.fhir import json
 from app.jobs import trace as traces
 from app.main import open_world
-from app.mapping import check, draft, explain, reference
+from app.mapping import check, draft, explain, reference, rules
 from app.records import Records
 from app.settings import Settings, shipped
 from tests.conftest import operator
@@ -49,6 +49,13 @@ def test_all_faults_are_told_and_columns_that_nothing_reads(tmp_path):
     assert [one.partition(": ")[0] for one in found] == ["people.yaml:7", "people.yaml:9", "people.yaml:10", "people.yaml:13"]
     assert "Observation needs code" in found[0]
     assert faults(tmp_path, "  a:\n    type: Basic\n    key: [x, = 号]\n    code: {text: = 名}\n") == ["people.yaml:4: no rule reads the column '值'; name it under columns: ignore: if it may be passed over"]
+
+
+def test_a_site_elsewhere_builds_on_what_ships(tmp_path):
+    head = HEAD.replace("mapping: people", "extends: common/patient\nmapping: people").replace("{expect: [号, 名, 值], ignore: [备注]}", "{expect: [病案号, 姓名, 性别]}")
+    path = write(tmp_path, "  patient:\n    key: [mrn, = 病案号]\n", head)
+    assert [fault for fault in check.faults(path) if "no rule reads" not in str(fault)] == []
+    assert "gbt2261-1-sex" in rules.compile(path).tables
 
 
 def test_a_mode_that_only_changes_needs_no_whole_resource(tmp_path):
