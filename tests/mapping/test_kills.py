@@ -6,10 +6,7 @@ import pytest
 from scripts.kills import compare
 
 
-@pytest.mark.parametrize("kind", ["sqlite", "mongo"])
-def test_a_killed_import_leaves_what_an_undisturbed_one_leaves(kind, request, monkeypatch):
-    store = "sqlite:"
-    if kind == "mongo":
-        store = request.getfixturevalue("mongo_url")
-        monkeypatch.setenv("YILIAN_WITHOUT_TRANSACTIONS", "no" if request.getfixturevalue("transactions") else "yes")
+@pytest.mark.parametrize("kind", ["sqlite", pytest.param("mongo", marks=pytest.mark.transactions)])
+def test_a_killed_import_leaves_what_an_undisturbed_one_leaves(kind, request):
+    store = request.getfixturevalue("mongo_url") if kind == "mongo" else "sqlite:"
     assert compare(store, 5, 1000) >= 5
