@@ -80,7 +80,7 @@ def test_help_is_everywhere(tmp_path, words):
     (["reindex", "--store", "sqlite:none.db"], 2, "There is no store at none.db"),
     (["purge", "Patient/7", "--store", "sqlite:none.db", "--reason", "a"], 2, "There is no store at none.db"),
     (["purge", "Patient/7"], 2, "--reason"),
-    (["import", "nobody/nothing", "cols.csv"], 2, "there are hospital-a/outpatient-visit"),
+    (["import", "nobody/nothing", "cols.csv"], 2, "there are hospital-a/diagnosis"),
     (["import", MAPPING, "none.csv"], 2, "none.csv is no file and no folder."),
     (["import", MAPPING, "empty.csv"], 2, "the file is empty. empty.csv was not imported"),
     (["import", MAPPING, "cols.csv"], 2, "the header has no column 就诊流水号"),
