@@ -89,10 +89,11 @@ def _pairs(pairs: list[tuple]) -> dict:
 
 
 def _integer(text: str):
-    return int(text) if len(text) < 19 and text != "-0" else _number(text)
+    return int(text) if len(text) < 19 and text != "-0" else number(text)
 
 
-def _number(text: str) -> Number:
+def number(text: str) -> Number:
+    """The number that a JSON text of one means. Errors: Malformed for one beyond what is stored (1000 characters, exponents of four digits)."""
     exponent = re.search(r"[eE][+-]?(\d+)$", text)
     if len(text) > 1000 or (exponent and len(exponent.group(1)) > 4):
         raise Malformed(f"The number {text[:20]}{'...' if len(text) > 20 else ''} is beyond what a decimal can be.")
@@ -103,7 +104,7 @@ def _constant(text: str):
     raise Malformed(f"{text} is no number in JSON.")
 
 
-_DECODER = json.JSONDecoder(object_pairs_hook=_pairs, parse_float=_number, parse_int=_integer, parse_constant=_constant)
+_DECODER = json.JSONDecoder(object_pairs_hook=_pairs, parse_float=number, parse_int=_integer, parse_constant=_constant)
 
 
 def _check(value) -> None:

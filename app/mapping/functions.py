@@ -12,6 +12,9 @@ from functools import lru_cache
 from html import escape
 from zoneinfo import ZoneInfo
 
+from app.fhir import ucum as units
+from app.fhir.json import Malformed
+from app.fhir.json import number as decimal
 from app.mapping.chinese import birth, card, check
 from app.mapping.document import Mistake
 from app.mapping.reject import Reject
@@ -20,7 +23,7 @@ Given = Callable
 Step = Callable
 PARTS = {"yyyy": r"(?P<year>\d{4})", "MM": r"(?P<month>\d{2})", "dd": r"(?P<day>\d{2})", "HH": r"(?P<hour>\d{2})", "mm": r"(?P<minute>\d{2})",
          "ss": r"(?P<second>\d{2})", "M": r"(?P<month>\d{1,2})", "d": r"(?P<day>\d{1,2})", "H": r"(?P<hour>\d{1,2})"}
-NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?")
+NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 KEEP, REJECT, TEXT = "keep", "reject", "text"
 
 
@@ -87,11 +90,14 @@ def concat(scope, *values: Given, separator: str = "") -> Step:
 
 
 def number(scope) -> Step:
-    """A decimal number, its text kept (72.50 stays 72.50)."""
+    """A decimal number, with an exponent too, its text kept (72.50 stays 72.50, 1.0E-4 as it is)."""
     def step(value, row):
         if not NUMBER.fullmatch(value):
             raise Reject("bad-number", "not a decimal number")
-        return scope.number(value)
+        try:
+            return decimal(value)
+        except Malformed:
+            raise Reject("bad-number", "a number beyond what a decimal can be") from None
     return step
 
 
@@ -138,9 +144,16 @@ def instant(scope, *forms: str) -> Step:
 
 def quantity(scope, unit: str, code: str = "") -> Step:
     """A Quantity in UCUM: `unit` is what people read, `code` the UCUM code (the same where it is left out)."""
+    if not units.is_valid(code or unit):
+        raise Mistake(scope.place, f"'{code or unit}' is no unit of UCUM; its code is the second argument: quantity('次/分', '/min')")
     step = number(scope)
-    rest = {"unit": unit, "system": "http://unitsofmeasure.org", "code": code or unit}
+    rest = {"unit": unit, "system": units.URL, "code": code or unit}
     return lambda value, row: {"value": step(value, row), **rest}
+
+
+def ucum(scope) -> Step:
+    """A unit's code as UCUM has it (case counts); nothing for what is no unit there."""
+    return lambda value, row: value if units.is_valid(value) else None
 
 
 def code(scope, table: str, unmapped: str = REJECT) -> Step:
@@ -224,11 +237,11 @@ def mask(scope, keep: int) -> Step:
 FUNCTIONS: dict[str, Callable[..., Step]] = {
     "required": required, "default": default, "trim": trim, "squeeze": squeeze, "upper": upper, "pad": pad, "prefix": prefix, "split": split, "extract": extract,
     "concat": concat, "number": number, "integer": integer, "bool": bool, "date": date, "datetime": datetime, "instant": instant,
-    "quantity": quantity, "code": code, "coding": coding, "ref": ref, "lookup": lookup, "idcard_birth": idcard_birth, "idcard_sex": idcard_sex,
+    "quantity": quantity, "ucum": ucum, "code": code, "coding": coding, "ref": ref, "lookup": lookup, "idcard_birth": idcard_birth, "idcard_sex": idcard_sex,
     "check_idcard": check_idcard, "div": div, "mask": mask,
 }
 GIVES = {"number": "decimal", "integer": "integer", "bool": "boolean", "date": "date", "datetime": "dateTime", "instant": "instant", "quantity": "Quantity",
-         "coding": "Coding", "ref": "Reference", "lookup": "Reference", "idcard_birth": "date", **dict.fromkeys(("concat", "code", "idcard_sex"), "string")}
+         "coding": "Coding", "ref": "Reference", "lookup": "Reference", "idcard_birth": "date", **dict.fromkeys(("concat", "code", "idcard_sex", "ucum"), "string")}
 """Function -> the FHIR type of what it gives, text as `string`; of the others it is the type of what they are given."""
 ON_NOTHING = {"required", "default", "concat", "ref"}
 """Functions that also see an empty value."""

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from app.fhir.json import Number
 from app.mapping import expression as tree
 from app.mapping.document import List, Map, Mistake, Text, extended, load, place, shown
 from app.mapping.functions import FUNCTIONS, ON_NOTHING, SOURCES
@@ -486,10 +485,6 @@ class Scope(NamedTuple):
     @property
     def zone(self) -> ZoneInfo:
         return self.compiler.source.zone
-
-    @staticmethod
-    def number(text: str) -> Number:
-        return Number(text)
 
     def table(self, name: str) -> Table:
         return self.compiler.table(name, self.place)

@@ -48,6 +48,8 @@ def made(folder, element: str, *values: str | None):
     ("valueString: = 值 | check_idcard", None, CARD, "valueString", CARD),
     ("effectiveDateTime: = 值 | idcard_birth", None, CARD, "effectiveDateTime", "2018-06-01"),
     ("valueString: = 值 | idcard_sex", None, CARD, "valueString", "male"),
+    ("valueString: = 值 | ucum", None, "10*3/uL", "valueString", "10*3/uL"), ("valueString: = 值 | ucum", None, "{score}", "valueString", "{score}"),
+    ("valueString: = 值 | ucum", None, "次/分", "valueString", None), ("valueString: = 值 | ucum", None, "mmHg", "valueString", None),
     ("valueString: = 值 | mask(4)", None, "13800001234", "valueString", "*******1234"),
 ])
 def test_a_function_gives(tmp_path, element, name, value, key, expected):
@@ -58,6 +60,7 @@ def test_numbers_and_quantities_keep_their_text(tmp_path):
     one = json.dumps(made(tmp_path, "valueQuantity: = 值 | quantity('kg')", "1", None, "72.50"))
     assert b'"value":72.50' in one and b'"unit":"kg"' in one and b'"system":"http://unitsofmeasure.org"' in one
     assert b'"value":3.10' in json.dumps(made(tmp_path, "valueQuantity: {value: = 值 | number}", "1", None, "3.10"))
+    assert b'"value":1.0E-4}' in json.dumps(made(tmp_path, "valueQuantity: {value: = 值 | number}", "1", None, "1.0E-4"))
 
 
 def test_a_coding_in_a_list_stands_beside_its_source_and_an_unknown_one_is_kept(tmp_path):
@@ -78,6 +81,7 @@ def test_a_ref_names_the_resource_of_the_same_row_or_of_another_key(tmp_path):
 @pytest.mark.parametrize(("element", "value", "code"), [
     ("valueString: = 值 | required", None, "required"),
     ("valueQuantity: = 值 | quantity('kg')", "1,5", "bad-number"),
+    *(("valueQuantity: {value: = 值 | number}", value, "bad-number") for value in ("1２", "1e", "E5", "1e99999", "NaN", "+1", "9" * 1001)),
     ("valueInteger: = 值 | integer", "1.0", "bad-number"),
     ("valueBoolean: = 值 | bool('是', '否')", "?", "bad-value"),
     ("effectiveDateTime: = 值 | date('yyyyMMdd')", "20230229", "bad-date"),
@@ -91,7 +95,7 @@ def test_a_function_rejects_with_its_code_and_column(tmp_path, element, value, c
     assert (told.value.code, told.value.column) == (code, "值") and "people.yaml:" in told.value.rule
 
 
-@pytest.mark.parametrize("expression", ["值 | nothing", "值 | pad", "值 | pad(x)", "值 | date('MM')", "值 | instant('yyyyMMdd')", "值 | extract('[')", "值 | code(none)", "值 | lookup(Patent, 'urn:x')", "值 | code(t, unmapped=maybe)", "没有 | trim"])
+@pytest.mark.parametrize("expression", ["值 | nothing", "值 | pad", "值 | pad(x)", "值 | date('MM')", "值 | instant('yyyyMMdd')", "值 | extract('[')", "值 | code(none)", "值 | lookup(Patent, 'urn:x')", "值 | code(t, unmapped=maybe)", "值 | quantity('次/分')", "没有 | trim"])
 def test_a_wrong_call_of_a_function_is_a_mistake_of_the_mapping(tmp_path, expression):
     with pytest.raises(Mistake):
         made(tmp_path, f"valueString: \"= {expression}\"", "1", None, "1")
