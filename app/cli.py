@@ -188,6 +188,8 @@ def _report(done, out: Path) -> None:
         say(f"  row {one.row} {one.code}{one.column and ' ' + one.column}: {one.message}", style="dim")
     if len(done.rejects) > SHOWN:
         say(f"  and {len(done.rejects) - SHOWN:,} more")
+    if closed := done.notes.get("closed"):
+        say(f"  closed {closed:,} rejects of earlier files, whose records came in corrected")
     if done.rejects:
         say(f"  correct the rows in {out / 'rejects.csv'} and import that file")
     for name in done.unpublished:
@@ -257,7 +259,7 @@ async def _reindex(settings: Settings) -> str:
 
 
 app.add_typer(authoring.app, name="map")
-open_rejects = typer.Typer(help="The records that imports refused, until they are waived.", no_args_is_help=True)
+open_rejects = typer.Typer(help="The records that imports refused, until they come in corrected or are waived.", no_args_is_help=True)
 app.add_typer(open_rejects, name="rejects")
 
 

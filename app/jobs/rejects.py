@@ -28,7 +28,7 @@ async def listed(world: World, caller: Caller) -> list[Open]:
         run = task["partOf"][0]["reference"].removeprefix("Task/")
         if run not in runs:
             runs[run] = job.told(json.loads((await _read(records, run)).text), "input")
-        found += [Open(f"{entry.id}/{one.row}", runs[run]["mapping"], runs[run]["file"], one) for one in _open(task)]
+        found += [Open(f"{entry.id}/{one.row}", runs[run]["mapping"], runs[run]["file"], one) for one in ledger.opened(task)]
     return found
 
 
@@ -42,19 +42,12 @@ async def waive(world: World, caller: Caller, names: list[str], reason: str) -> 
     for id, wanted in rows.items():
         entry = await _read(records, id)
         task = json.loads(entry.text) if entry else {}
-        there = {str(one.row) for one in _open(task)}
+        there = {str(one.row) for one in ledger.opened(task)}
         if (strange := next((row for row in wanted if row not in there), None)) is not None:
             raise ValueError(f"There is no open reject {id}/{strange}; `yilian rejects list` names them.")
         closed = ledger.with_waived(task, {**ledger.waived(task), **dict.fromkeys(wanted, reason)})
         changes.append(Change("update", "Task", id, closed, if_match=(str(entry.version),), place=id))
     await Records(world, replace(caller, system=True)).commit(changes)
-
-
-def _open(task: dict) -> list[Rejected]:
-    if job.kind(task) != "import-chunk":
-        return []
-    waived = ledger.waived(task)
-    return [one for one in ledger.read_chunk(task)[0] if str(one.row) not in waived]
 
 
 async def _read(records: Records, id: str):

@@ -26,6 +26,8 @@ class Chunk:
     held: list[Held] = field(default_factory=list)
     rejected: list[Rejected] = field(default_factory=list)
     met: list[tuple[int, str, str, str]] = field(default_factory=list)
+    fed: list[str] = field(default_factory=list)
+    """The rejects that accepted records were fed back for."""
 
     def take(self, mapped: Mapped, checked: bool) -> None:
         """One record into the chunk: all of its resources, or none and a reject. checked: each that changes is validated here."""
@@ -43,6 +45,8 @@ class Chunk:
         except Reject as reject:
             return self._refuse(mapped, reject)
         ledger.accepted += 1
+        if record.of:
+            self.fed.append(record.of)
         for warning in mapped.row.warnings:
             ledger.note(warning)
         if mapped.skipped:
@@ -61,8 +65,8 @@ class Chunk:
         record = mapped.record
         self.ledger.reject(reject.code)
         if reject.code == "dangling":
-            self.held.append(Held(record.row, record.place, record.length, mapped.made, mapped.row.targets))
-        self.rejected.append(Rejected(record.row, record.place, record.length, reject.code, reject.rule, reject.column, reject.message, mapped.row is not None))
+            self.held.append(Held(record.row, record.place, record.length, mapped.made, mapped.row.targets, record.of))
+        self.rejected.append(Rejected(record.row, record.place, record.length, reject.code, reject.rule, reject.column, reject.message, mapped.row is not None, record.of))
 
     def _resources(self, many: list[Made], row: int, checked: bool) -> tuple[dict[str, State], list[str]]:
         source, states, outcomes = self.source._replace(row=row), {}, []

@@ -15,7 +15,7 @@ from app import errors
 from app.caller import Caller, system
 from app.fhir import json
 from app.mapping import ledger as ledgers
-from app.mapping import references, report, tables
+from app.mapping import fed, references, report, tables
 from app.mapping.chunk import Chunk, Columns
 from app.mapping.identity import Ids, new_secret
 from app.mapping.ledger import Held, Ledger, Rejected, Unmapped
@@ -117,7 +117,7 @@ class _Run:
         self.unmapped: list[Unmapped] = []
         self.unpublished: list[str] = []
         limit = min(world.settings.bundle_limit, world.store.entries_limit)
-        self.chunk = max(1, min(CHUNK, (limit - 2) // max(1, len(mapping.templates))))
+        self.chunk = max(1, min(CHUNK, (limit - 2) // max(1, len(mapping.templates) + self.reader.fed)))
 
     async def publish(self) -> None:
         """The code tables that the mapping reads, as ConceptMaps of the site: $translate answers from the rows that the import uses."""
@@ -218,13 +218,23 @@ class _Run:
             self.unmapped += ledgers.tally(chunk.met)
 
     async def _save(self, chunk: Chunk) -> None:
-        changes = _changes(chunk)
+        changes = [*_changes(chunk), *await self._closed(chunk, self.name, self.id)]
         unmapped, organization = ledgers.tally(chunk.met), self.mapping.site.organization
         if chunk.rejected or unmapped:
             chunk.ledger.chunks.append(chunk.ledger.chunk)
             task = ledgers.chunk_task(self._chunk_id(chunk.ledger.chunk), organization, self.id, chunk.ledger.chunk, chunk.rejected, unmapped, chunk.held)
             changes.append(Change("update", "Task", task["id"], task, place=f"chunk {chunk.ledger.chunk}"))
         await self._keep(chunk.ledger, changes)
+
+    async def _closed(self, chunk: Chunk, name: str, run: str) -> list[Change]:
+        """Closes what the new records of a chunk were fed back for, among the rejects of the same mapping. name, run: of the file that they stand in."""
+        if not fed.back(chunk):
+            return []
+        held = await self.stored.fetch("Task", fed.tasks(chunk))
+        found = {entry.id: json.loads(entry.text) for entry in held.values()}
+        runs = {entry.id: json.loads(entry.text) for entry in (await self.stored.fetch("Task", fed.runs(found))).values()}
+        closed = fed.closed(chunk, fed.ours(found, runs, chunk.source.mapping), f"came in with {name} (Task/{run})")
+        return [Change("update", "Task", id, task, place="fed back", **_guarded(held[f"Task/{id}"].version)) for id, task in closed.items()]
 
     async def _keep(self, ledger: Ledger, changes: list[Change] = ()) -> None:
         """Commits changes with the ledger after them."""
@@ -264,12 +274,13 @@ class _Run:
         chunk = await self._retry(held, ledger, Source(told["mapping"].rpartition("|")[0], told["file-sha256"][:12], 0))
         if len(chunk.held) == len(held):
             return False
+        closed = await self._closed(chunk, told["file"], run)
         rows, (rejects, unmapped) = {one.row for one in held}, ledgers.read_chunk(task)
         chunk.rejected += [one for one in rejects if one.row not in rows]
         number = int(task["description"].removeprefix("chunk "))
         again = ledgers.with_waived(ledgers.chunk_task(entry.id, self.mapping.site.organization, run, number, chunk.rejected, unmapped, chunk.held), ledgers.waived(task))
         try:
-            done = await self.records.commit([*_changes(chunk), Change("update", "Task", entry.id, again, place="held", **_guarded(entry.version)),
+            done = await self.records.commit([*_changes(chunk), *closed, Change("update", "Task", entry.id, again, place="held", **_guarded(entry.version)),
                                               Change("update", "Task", run, ledgers.with_ledger(parent, chunk.ledger), place="run", **_guarded(kept.version))])
         except errors.VersionMismatch:  # another run brings them in
             return False
@@ -306,8 +317,9 @@ class _Run:
         held = await self.stored.fetch("Task", names)
         rejects, unmapped = [], []
         for name in names:
-            for all_of, some in zip((rejects, unmapped), ledgers.read_chunk(json.loads(held[f"Task/{name}"].text))):
-                all_of += some
+            some, codes = ledgers.read_chunk(json.loads(held[f"Task/{name}"].text))
+            rejects += ledgers.names(name, some)
+            unmapped += codes
         return rejects, unmapped
 
 

@@ -27,6 +27,8 @@ class Rejected(NamedTuple):
     message: str
     whole: bool = True
     """The record could be read as a row of the file."""
+    of: str = ""
+    """The reject (TASK/ROW) that the record was fed back for: it stands open for this one too."""
 
 
 class Held(NamedTuple):
@@ -36,6 +38,7 @@ class Held(NamedTuple):
     length: int
     made: list[Made]
     targets: list[Target]
+    of: str = ""
 
 
 class Unmapped(NamedTuple):
@@ -130,6 +133,19 @@ def waived(task: dict) -> dict[str, str]:
     return json.loads(job.told(task).get("waived", "{}"))
 
 
+def opened(task: dict) -> list[Rejected]:
+    """The rejects in a chunk's Task that nobody has dealt with; of one that was fed back and refused again the first alone, and what is held."""
+    if job.kind(task) != "import-chunk":
+        return []
+    done = waived(task)
+    return [one for one in read_chunk(task)[0] if str(one.row) not in done and (not one.of or one.code == "dangling")]
+
+
+def names(task: str, rejected: list[Rejected]) -> list[Rejected]:
+    """Rejects of a chunk's Task with the names that close them, for a rejects.csv that comes back."""
+    return [one._replace(of=f"{one.of} {task}/{one.row}".strip() if not one.of or one.code == "dangling" else one.of) for one in rejected]
+
+
 def _with(task: dict, label: str, value) -> dict:
     told = [one for one in task["output"] if one["type"]["text"] != label]
     return {**task, "output": [*told, *job.task("", "", "", None, {label: _text(value)})["output"]]}
@@ -149,13 +165,13 @@ def read_chunk(task: dict) -> tuple[list[Rejected], list[Unmapped]]:
 def read_held(task: dict) -> list[Held]:
     """The records that a chunk's Task holds, without those that are waived; numbers keep their text."""
     held, out = fhir.parse(job.told(task).get("held", "[]").encode()), waived(task)
-    return [Held(int(row), int(place), int(length), [Made(*one) for one in made], [Target(*one) for one in targets])
-            for row, place, length, made, targets in held if str(row) not in out]
+    return [Held(int(row), int(place), int(length), [Made(*one) for one in made], [Target(*one) for one in targets], *of)
+            for row, place, length, made, targets, *of in held if str(row) not in out]
 
 
 def _plain(held: Held) -> list:
     """Named tuples as lists, for JSON."""
-    return [held.row, held.place, held.length, [list(one) for one in held.made], [list(one) for one in held.targets]]
+    return [held.row, held.place, held.length, [list(one) for one in held.made], [list(one) for one in held.targets], held.of]
 
 
 def tally(met: list[tuple[int, str, str, str]]) -> list[Unmapped]:

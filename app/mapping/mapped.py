@@ -48,7 +48,7 @@ def again(held: Held) -> Mapped:
     """A held record as it was mapped."""
     row = Row([], None)
     row.targets = held.targets
-    return Mapped(Record(held.row, held.place, held.length, []), held.made, row)
+    return Mapped(Record(held.row, held.place, held.length, [], of=held.of), held.made, row)
 
 
 def targets(batch: list[Mapped]) -> Iterable[Target]:

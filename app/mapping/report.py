@@ -10,11 +10,11 @@ from pathlib import Path
 
 from app.errors import Issue, outcome
 from app.mapping.ledger import Ledger, Rejected, Unmapped
+from app.mapping.readers.record import OURS
 
-COUNTED = ("stale", "duplicate", "skipped")
+COUNTED = ("stale", "duplicate", "skipped", "closed")
 """Notes that the summary counts by themselves; the others are warnings."""
 DANGLING = ("rule", "column", "records", "row")
-COLUMNS = ("_row", "_place", "_code", "_rule", "_column", "_message")
 
 
 @dataclass(slots=True)
@@ -22,7 +22,7 @@ class Import:
     """What an import did: records = accepted + rejected, always.
 
     rejects: the refused records in file order; by_code counts them. resources: type -> created/updated/unchanged -> count.
-    notes: counts of duplicate, stale and skipped records and of warnings. seconds: of this call.
+    notes: counts of duplicate, stale and skipped records, of rejects of earlier files that were closed, and of warnings. seconds: of this call.
     unpublished: code tables that are too large for the store to hold as a ConceptMap.
     resumed: the row at which this call began (0: from the start); already: nothing was left to do; stopped: too many rejects.
     """
@@ -102,11 +102,11 @@ def _csv(rejects: list[Rejected], reader):
     mark, encoding = reader.mark, reader.encoding.removesuffix("-sig")
     heading = reader.heading()
     width = len(next(csv.reader([heading.decode(reader.encoding)], delimiter=mark)))
-    yield heading + (mark + mark.join(COLUMNS) + "\r\n").encode(encoding)
+    yield heading + (mark + mark.join(OURS) + "\r\n").encode(encoding)
     held = reader.lines({one.place: one.length for one in rejects if one.whole}) if rejects else {}
     for one in rejects:
         out = io.StringIO()
-        csv.writer(out, delimiter=mark, lineterminator="\r\n").writerow(_guarded((one.row, one.place, one.code, one.rule, one.column, one.message)))
+        csv.writer(out, delimiter=mark, lineterminator="\r\n").writerow(_guarded((one.row, one.place, one.code, one.rule, one.column, one.message, one.of)))
         yield held.get(one.place, (mark * (width - 1)).encode(encoding)) + (mark + out.getvalue()).encode(encoding)
 
 

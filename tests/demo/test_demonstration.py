@@ -119,7 +119,7 @@ async def test_the_export_comes_in_with_its_faults_as_rejects_and_a_second_impor
     with open(tmp_path / "report" / "rejects.csv", "rb") as file:
         text = file.read().decode("gb18030", "replace")
     head = next(csv.reader(io.StringIO(text)))
-    assert head[-6:] == ["_row", "_place", "_code", "_rule", "_column", "_message"]
+    assert head[-7:] == ["_row", "_place", "_code", "_rule", "_column", "_message", "_reject"]
     outcomes = [json.loads(line) for line in (tmp_path / "report" / "rejects.ndjson").read_text(encoding="utf-8").splitlines()]
     assert len(outcomes) == len(REJECTS) and all(o["resourceType"] == "OperationOutcome" for o in outcomes)
 

@@ -16,7 +16,7 @@ import pytest
 
 from app.fhir import json as fhir
 from app.mapping import feed
-from app.mapping.report import COLUMNS
+from app.mapping.readers.record import OURS as COLUMNS
 from app.records import Change, Records
 from app.settings import shipped
 from tests.conftest import operator
@@ -118,6 +118,33 @@ def test_a_run_that_is_killed_goes_on_exactly_once(tmp_path):
     assert subprocess.run(words, cwd=here, capture_output=True).returncode == 1
     summary = json.loads((tmp_path / "out" / "summary.json").read_text(encoding="utf-8"))
     assert (summary["records"], summary["accepted"], summary["resources"]["Patient"]) == (4001, 4000, {"created": 4000, "updated": 0, "unchanged": 0})
+
+
+def test_a_run_of_corrected_rejects_that_is_killed_closes_each_exactly_once(tmp_path):
+    mapping, path = tmp_path / "mappings" / "h" / "people.yaml", tmp_path / "v.csv"
+    compiled(tmp_path)
+    export(path, *(f"{number},名{number},1980-01-01," for number in range(1, 2501)))
+    words = [sys.executable, "-c", "from app.cli import main; main()", "import", str(mapping), str(path), "--store", f"sqlite:{tmp_path}/s.db", "--out", str(tmp_path / "out")]
+    here = shipped("profiles").parent
+    assert subprocess.run(words, cwd=here, capture_output=True).returncode == 1
+    corrected = tmp_path / "corrected.csv"
+    corrected.write_bytes((tmp_path / "out" / "rejects.csv").read_bytes().replace(b"1980-01-01", b"19800101"))
+    words[5] = str(corrected)
+    before = _stored(tmp_path / "s.db")
+    process = subprocess.Popen(words, cwd=here, stderr=subprocess.DEVNULL)
+    while process.poll() is None and _stored(tmp_path / "s.db") == before:
+        time.sleep(0.002)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    listed = [sys.executable, "-c", "from app.cli import main; main()", "rejects", "list", "--store", f"sqlite:{tmp_path}/s.db"]
+    left = subprocess.run(listed, cwd=here, capture_output=True, text=True).stdout.splitlines()
+    with contextlib.closing(sqlite3.connect(f"file:{tmp_path}/s.db?mode=ro", uri=True)) as con:
+        here_now = con.execute("select count(*) from entry join name on name.id = entry.type where name.text = 'Patient'").fetchone()[0]
+    assert 0 < here_now < 2500 and len(left) == 2500 - here_now, "what has come in is closed, and nothing else"
+    assert subprocess.run(words, cwd=here, capture_output=True).returncode == 0
+    summary = json.loads((tmp_path / "out" / "summary.json").read_text(encoding="utf-8"))
+    assert (summary["accepted"], summary["closed"]) == (2500, 2500)
+    assert subprocess.run(listed, cwd=here, capture_output=True, text=True).stdout == ""
 
 
 KINDS = {"excel": "kind: excel, sheet: Sheet", "dbf": "kind: dbf, encoding: gb18030", "ndjson": "kind: ndjson", "xml": "kind: xml, rows: row",

@@ -32,6 +32,7 @@ class CellReader:
     first = 1
     size = 0
     mark = ","
+    fed = False
 
     def __init__(self, path, mapping):
         self.path, self.source, self.mapping = path, mapping.source, mapping

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from app.mapping.document import Map, Mistake, place
 from app.mapping.readers.lines import MARKS, Line, lines
-from app.mapping.readers.record import LONGEST, Record, columns
+from app.mapping.readers.record import LONGEST, OURS, Record, columns
 from app.mapping.readers.text import decode, has_private_use, private_use
 from app.mapping.reject import Reject
 
@@ -50,6 +50,8 @@ class Reader:
         self.header = [name.strip() for name in first.fields]
         self.head, self.start = (first.byte, first.length), first.byte + first.length
         self.order, self.new = columns(self.header, mapping)
+        self.fed = "_reject" in self.header
+        self.of = self.header.index("_reject") if self.fed else len(self.header)
 
     def records(self, place: int = 0, row: int = 2) -> Iterator[Record]:
         """The records from a byte offset on (where a record begins; 0 means the first after the header), numbered from `row`."""
@@ -64,7 +66,7 @@ class Reader:
                     fields, warnings = [private_use(text) for text in fields], ("private-use",)
                 fields.append("")
                 values = [None if (text := fields[at].strip()) in null else text for at in order]
-                yield Record(raw.row, raw.byte, raw.length, values, None, warnings)
+                yield Record(raw.row, raw.byte, raw.length, values, None, warnings, "", fields[self.of].strip())
 
     def heading(self) -> bytes:
         """The header as a line of rejects.csv, without its end and without the columns that an earlier report appended."""
@@ -89,7 +91,9 @@ class Reader:
     def _told(self, raw: bytes) -> bytes:
         """A record without its line end, and without what an earlier report appended."""
         text = raw.decode(self.encoding).rstrip("\r\n")
-        ours = next((at for at, name in enumerate(self.header) if name.startswith("_")), len(self.header))
+        ours = len(self.header)
+        while ours and self.header[ours - 1] in OURS:
+            ours -= 1
         if ours == len(self.header):
             return text.encode(self.encoding)
         out = io.StringIO()

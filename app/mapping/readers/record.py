@@ -5,6 +5,8 @@ from typing import NamedTuple
 
 from app.mapping.reject import Reject
 
+OURS = ("_row", "_place", "_code", "_rule", "_column", "_message", "_reject")
+"""What rejects.csv has after the columns of the source; `_reject` names the reject as `yilian rejects list` does."""
 LONGEST = 1 << 20
 """Bytes, or characters of a source that has none, that a record may have."""
 
@@ -12,6 +14,7 @@ LONGEST = 1 << 20
 class Record(NamedTuple):
     """A record of the file: `row` is its number as a person counts; `place` and `length` are where it is, in the reader's own unit.
 
+    of: the reject (TASK/ROW) that the record is fed back for, in a rejects.csv that comes back.
     values: one for each of the mapping's columns, then of new ones, None for empty; None as a whole where `reject` says what is wrong, or `skip` why it is passed over.
     """
 
@@ -22,6 +25,7 @@ class Record(NamedTuple):
     reject: Reject | None = None
     warnings: tuple[str, ...] = ()
     skip: str = ""
+    of: str = ""
 
 
 class Columns(NamedTuple):
@@ -39,5 +43,5 @@ def columns(header: list[str], mapping) -> Columns:
     missing = [name for name in mapping.columns if name not in header and name not in mapping.optional]
     if missing:
         raise Reject("column-missing", f"the header has no column {', '.join(missing)}", missing[0])
-    new = tuple(name for name in header if name and name not in mapping.columns and name not in mapping.ignored and not name.startswith("_"))
+    new = tuple(name for name in header if name and name not in mapping.columns and name not in mapping.ignored and name not in OURS)
     return Columns(tuple(header.index(name) if name in header else len(header) for name in (*mapping.columns, *new)), new)
