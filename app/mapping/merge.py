@@ -119,9 +119,10 @@ def decide(made: Made, state: State | None, source: Source, column: str) -> tupl
 
 
 def _merged(made: Made, current: dict) -> dict:
-    """What the mapping owns over what is there: elements replaced, those that a snapshot has empty gone; `append` adds what a list has not yet."""
+    """What the mapping owns over what is there: elements replaced but for those given once, those that a snapshot has empty gone; `append` adds what a list has not yet."""
     if made.write != "append":
-        return {name: value for name, value in {**current, **made.resource}.items() if name not in made.empty}
+        kept = {name: current[name] for name in made.once if name in current}
+        return {name: value for name, value in {**current, **made.resource, **kept}.items() if name in kept or name not in made.empty}
     lists = {name: value for name, value in made.resource.items() if isinstance(value, list)}
     return {**current, **{name: _joined(current.get(name, []), value) for name, value in lists.items()}}
 

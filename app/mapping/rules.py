@@ -27,7 +27,7 @@ from app.settings import shipped
 
 MAPPING = ("extends", "mapping", "version", "title", "source", "columns", "skip", "resources")
 SITE = ("site", "title", "organization", "prefix", "systems")
-DIRECTIVES = ("type", "key", "write", "when", "newer_by", "must_match", "snapshot")
+DIRECTIVES = ("type", "key", "write", "when", "newer_by", "must_match", "snapshot", "once")
 WRITES = ("upsert", "create", "status", "append")
 CHANGES = ("status", "append")
 """Modes that change a stored resource and never make one: what the rules give is no whole resource."""
@@ -88,7 +88,8 @@ class Row:
 
 
 class Made(NamedTuple):
-    """A resource that a record gives: `rule` is its name in the mapping; `newer_by` a dateTime or None; `empty` the elements that a snapshot deletes."""
+    """A resource that a record gives: `rule` is its name in the mapping; `newer_by` a dateTime or None; `empty` the elements that a snapshot deletes,
+    `once` those that a stored resource keeps."""
     rule: str
     resource: dict
     write: str
@@ -96,6 +97,7 @@ class Made(NamedTuple):
     newer_by: str | None
     place: str
     empty: tuple[str, ...] = ()
+    once: tuple[str, ...] = ()
 
 
 class Part(NamedTuple):
@@ -116,6 +118,7 @@ class Template:
     elements: tuple[tuple[str, Callable], ...]
     place: str
     snapshot: bool = False
+    once: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +184,7 @@ class Mapping:
             if (value := run(row)) is not None:
                 resource[name] = value
         empty = tuple(name for name, _ in template.elements if name not in resource) if template.snapshot else ()
-        return Made(template.name, resource, template.write, template.must_match, template.newer_by and template.newer_by(row), template.place, empty)
+        return Made(template.name, resource, template.write, template.must_match, template.newer_by and template.newer_by(row), template.place, empty, template.once)
 
 
 def compile(path: Path, site: str = "", zone: str = "") -> Mapping:  # noqa: A001 - the house's word
@@ -293,11 +296,13 @@ class Compiler:
         about, snapshot = shape(kind, node["type"].place), node.get("snapshot", "false")
         if snapshot not in ("true", "false") or snapshot == "true" and write != "upsert":
             raise Mistake(snapshot.place, "snapshot is true or false, and stands where write is upsert")
+        for once in (once for once in node.get("once", []) if write != "upsert" or once not in node):
+            raise Mistake(once.place, f"once names elements that this rule gives where write is upsert, and '{once}' is none")
         for name in (name for name in node if name not in DIRECTIVES and not _changes(str(write), name, about)):
             raise Mistake(name.place, f"write: {write} changes {'elements that tell a status' if write == 'status' else 'lists'}, and '{name}' is none")
         elements = tuple((element.lstrip("."), self.element(child, about, element).run) for element, child in node.items() if element not in DIRECTIVES)
         return Template(name, kind, str(write), tuple(map(str, node.get("must_match", []))), self.condition(node["when"]) if "when" in node else None,
-                        self.given(node["newer_by"]) if "newer_by" in node else None, elements, node["type"].place, snapshot == "true")
+                        self.given(node["newer_by"]) if "newer_by" in node else None, elements, node["type"].place, snapshot == "true", tuple(once.lstrip(".") for once in node.get("once", [])))
 
     def key(self, node: Map) -> Key:
         key = _need(node, "key")

@@ -12,8 +12,8 @@ ONE = Source("h/people", "a" * 12, 2)
 LATER, NEXT_FILE = ONE._replace(row=3), ONE._replace(file="b" * 12)
 
 
-def made(newer: str | None = None, write: str = "upsert", must_match=(), **elements) -> Made:
-    return Made("patient", {"resourceType": "Patient", "id": "h-1", **elements}, write, must_match, newer, "people.yaml:9")
+def made(newer: str | None = None, write: str = "upsert", must_match=(), once=(), **elements) -> Made:
+    return Made("patient", {"resourceType": "Patient", "id": "h-1", **elements}, write, must_match, newer, "people.yaml:9", once=once)
 
 
 def after(first: Made, source: Source = ONE) -> State:
@@ -47,6 +47,15 @@ def test_an_older_state_is_stale_and_an_equally_old_one_arrives():
 
 def test_a_rule_that_only_creates_never_changes():
     assert decide(made(write="create", gender="female"), after(made(gender="male")), NEXT_FILE, "号")[0] == "unchanged"
+
+
+def test_what_stands_once_is_given_to_the_new_and_left_to_the_old():
+    assert decide(made(once=("active",), active=True), None, ONE, "号")[1].content["active"] is True
+    held = after(made(active=False, gender="male"))
+    assert decide(made(once=("active",), active=True, gender="male"), held, LATER, "号")[0] == "unchanged"
+    outcome, state = decide(made(once=("active",), active=True, gender="female"), held, NEXT_FILE, "号")
+    assert (outcome, state.content["active"], state.content["gender"]) == ("updated", False, "female")
+    assert decide(made(once=("active",), active=True), after(made(gender="male")), NEXT_FILE, "号")[1].content["active"] is True
 
 
 @pytest.mark.parametrize(("now", "source", "code"), [

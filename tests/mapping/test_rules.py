@@ -94,6 +94,7 @@ def test_a_mistake_of_the_head_is_told(tmp_path, old, new, words):
 
 @pytest.mark.parametrize("rule, said", [("write: status\n    intent: order", "tell a status"), ("write: append\n    status: active", "changes lists"),
                                         ("snapshot: yes\n    status: active", "true or false"), ("write: create\n    snapshot: true", "write is upsert"),
+                                        ("once: [status]\n    intent: order", "'status' is none"), ("write: create\n    once: [status]\n    status: active", "write is upsert"),
                                         ("write: replace\n    status: active", "one of upsert, create, status, append")])
 def test_a_write_mode_says_what_it_may_write(tmp_path, rule, said):
     with pytest.raises(Mistake, match=said):
@@ -103,6 +104,10 @@ def test_a_write_mode_says_what_it_may_write(tmp_path, rule, said):
 def test_a_snapshot_names_the_elements_that_a_record_leaves_empty(tmp_path):
     mapping = compiled(tmp_path, PATIENT.replace("    key", "    snapshot: true\n    key"))
     assert mapping.apply(row("1", "甲", None))[0].empty == ("birthDate",)
+
+
+def test_what_stands_once_is_told_with_the_resource(tmp_path):
+    assert compiled(tmp_path, PATIENT.replace("    key", "    once: [name]\n    key")).apply(row("1", "甲", None))[0].once == ("name",)
 
 
 def test_the_docs_have_each_reject_code_and_no_other():

@@ -4,11 +4,16 @@ from __future__ import annotations
 import json
 import shutil
 
+import openpyxl
 import pytest
 from typer.testing import CliRunner
 
 from app.cli import app
+from app.fhir import json as fhir
+from app.mapping import feed, rules
+from app.records import Records
 from app.settings import shipped
+from tests.conftest import operator
 
 EXPORTS = {
     "hospital-a": {"a-jcbg.csv": "examination-reports", "b-jcsq.csv": "examination-requests", "c-mzcf.csv": "prescriptions", "d-mzzd.csv": "diagnoses", "e-mzjz.csv": "visits"},
@@ -35,3 +40,32 @@ def test_the_files_of_a_site_come_in_together(tmp_path, site):
     assert counts == REJECTED[site]
     again = CliRunner().invoke(app, ["import", site, str(folder), "--store", f"sqlite:{tmp_path}/store.db", "--out", str(tmp_path / "again"), "--again"])
     assert again.exit_code == 1 and "created" not in again.output and "updated" not in again.output, again.output
+
+
+async def transfer(world) -> tuple:
+    """Of form ZC202601001: the Task's status and how many outputs it has, the status and the reason of its request."""
+    task, request = [fhir.loads((await Records(world, operator()).search((type,), [("identifier", "ZC202601001")])).entries[0].text) for type in ("Task", "ServiceRequest")]
+    return task["status"], len(task.get("output", [])), request["status"], request["reasonCode"][0]["text"]
+
+
+async def test_a_transfer_form_is_under_way_until_the_form_back_closes_it_and_the_same_form_again_does_not_open_it(sqlite_world, tmp_path):
+    home = shipped("mappings") / "hospital-b"
+    out, back = rules.compile(home / "transfer-out.yaml"), rules.compile(home / "transfer-back.yaml")
+    await feed.run(sqlite_world, out, home / "tests" / "transfers-out" / "in.xlsx")
+    assert await transfer(sqlite_world) == ("in-progress", 0, "active", "需介入治疗")
+    await feed.run(sqlite_world, back, home / "tests" / "transfers-back" / "in.xlsx")
+    assert await transfer(sqlite_world) == ("completed", 1, "completed", "需介入治疗")
+    book = openpyxl.load_workbook(home / "tests" / "transfers-out" / "in.xlsx")
+    cell = next(cell for cell in book.active[2] if cell.value == "需介入治疗")
+    cell.value = "需介入治疗（更正）"
+    book.save(tmp_path / "corrected.xlsx")
+    await feed.run(sqlite_world, out, tmp_path / "corrected.xlsx")
+    assert await transfer(sqlite_world) == ("completed", 1, "completed", "需介入治疗（更正）")
+
+
+async def test_a_form_back_that_came_first_closes_its_form_once_that_is_here(sqlite_world):
+    home = shipped("mappings") / "hospital-b"
+    first = await feed.run(sqlite_world, rules.compile(home / "transfer-back.yaml"), home / "tests" / "transfers-back" / "in.xlsx")
+    assert first.by_code == {"dangling": 2, "bad-date": 1}
+    await feed.run(sqlite_world, rules.compile(home / "transfer-out.yaml"), home / "tests" / "transfers-out" / "in.xlsx")
+    assert await transfer(sqlite_world) == ("completed", 1, "completed", "需介入治疗")
