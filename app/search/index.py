@@ -38,21 +38,19 @@ def rows(resource: dict, zone: str, base: str = "", own: Own = NOTHING) -> list[
     Whatever else is odd about the content, it does not fail: what cannot be read has no row.
     """
     frame = Frame(zone, base.rstrip("/"), resource)
-    plan, found = _own_rows(resource, frame, own)
-    texts = [row.text for row in found if row.text and row.param in plan.strings]
     held = {each["id"]: each for each in resource.get("contained") or () if each and "id" in each}
-    return [*dict.fromkeys(_with_contained([*found, *_hulls(found)], held, frame, own)), *content.rows(resource, texts)]
+    return list(dict.fromkeys(_with_contained(_own_rows(resource, frame, own), held, frame, own)))
 
 
-def _own_rows(resource: dict, frame: Frame, own: Own) -> tuple[Plan, list[Row]]:
-    """The rows of a resource's own elements, and what they were made by."""
+def _own_rows(resource: dict, frame: Frame, own: Own) -> list[Row]:
+    """The rows of a resource's own elements, and of its words."""
     type = resource["resourceType"]
     plan = _plan(type, tuple(own[type].values()) if type in own else ())
     found: list[Row] = []
     walk(plan.tree, resource, found.append, frame)
     for kind, name, evaluate in plan.rest:
         found += types.rows(kind, name, _nodes(evaluate, resource), frame)
-    return plan, found
+    return [*found, *_hulls(found), *content.rows(resource, [row.text for row in found if row.text and row.param in plan.strings])]
 
 
 def _with_contained(rows: list[Row], held: dict[str, dict], frame: Frame, own: Own, depth: int = 0) -> list[Row]:
@@ -65,10 +63,10 @@ def _with_contained(rows: list[Row], held: dict[str, dict], frame: Frame, own: O
             inner, way = held[row.code], row.param.removesuffix(CONTAINED) + ">"
             inside = Frame(frame.zone, frame.base, inner)
             inside.group = frame.group  # of two that are contained, the groups are told apart
-            _, below = _own_rows(inner, inside, own)
+            below = _own_rows(inner, inside, own)
             frame.group = inside.group
             found.append(Row(way + inner["resourceType"]))
-            found += [each._replace(param=way + each.param) for each in _with_contained([*below, *_hulls(below)], held, frame, own, depth + 1)]
+            found += [each._replace(param=way + each.param) for each in _with_contained(below, held, frame, own, depth + 1)]
     return found
 
 
