@@ -208,10 +208,18 @@ def translate(clause: Clause) -> Clause:
     if isinstance(clause, Not):
         return Not(translate(clause.part))
     if isinstance(clause, Has) and len(clause.tests) == 1:
-        return _test(clause.tests[0])
+        return _named(clause.tests[0])
     if isinstance(clause, Stamp):
         return both(*map(_stamp, clause.compares))
-    raise errors.Unsupported(f"{_name(clause)}: access records are not searched by _has or lists; search by the id, with :identifier, or by a chain.")
+    raise errors.Unsupported(f"{_name(clause)}: access records are not searched by _has or lists; search by the id, with :identifier, or by a chain.", expression=_name(clause))
+
+
+def _named(test: Test) -> Clause:
+    """Errors: as _test, of the parameter's name."""
+    try:
+        return _test(test)
+    except errors.Unsupported as failure:
+        raise failure.at(test.param)
 
 
 def _name(clause: Clause) -> str:
@@ -250,6 +258,6 @@ def _stamp(compare: Compare) -> Clause:
     if compare.column == "updated":
         return Stamp((compare._replace(column="at"),))
     if compare.column != "id":
-        raise errors.Unsupported(f"The log does not answer {compare.column}.")
+        raise errors.Unsupported(f"The log does not answer {compare.column}.", expression=f"{LOG}.{compare.column}")
     slots = [slot for v in _values(compare) if (slot := parse_id(v))]
     return either(*(Stamp((Compare("journal", "eq", j), Compare("sequence", "eq", s), Compare("ordinal", "eq", o))) for j, s, o in slots))

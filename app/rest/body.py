@@ -92,6 +92,7 @@ def pairs(query: bytes) -> list[tuple[str, str]]:
         raise Invalid("The parameters are not UTF-8.") from None
     except ValueError:
         raise TooCostly(f"More than {FIELDS} parameters are not read.") from None
-    if any("\0" in name or "\0" in value for name, value in found):
-        raise Invalid("A parameter holds the NUL character.")
+    for name, value in found:
+        if "\0" in name or "\0" in value:
+            raise Invalid("A parameter holds the NUL character.", expression=name.replace("\0", ""))
     return found

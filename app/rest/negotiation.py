@@ -75,7 +75,7 @@ def _format(format: str) -> str:
     found = media(format.replace(" ", "+", 1) if "/" in format else f"{format}/x")
     name = "" if found is None else found.type.removesuffix("/x")
     if name not in FORMATS or not found.readable:
-        raise NotAcceptable(f"_format={format} is not known here: this server sends JSON (`json`, `{FHIR}`, R4, UTF-8).")
+        raise NotAcceptable(f"_format={format} is not known here: this server sends JSON (`json`, `{FHIR}`, R4, UTF-8).", expression="_format")
     return FORMATS[name]
 
 

@@ -12,7 +12,7 @@ from app.search.query import Clause, Compare, Test
 from app.search.types import date
 from app.search.types import range as ranges
 from app.search.types import special as specials
-from app.search.types.string import normal
+from app.search.types.string import sought
 from app.search.types.text import split
 
 ALL = ("eq", "ne", "co", "sw", "ew", "gt", "lt", "ge", "le", "ap", "sa", "eb", "pr", "po", "ss", "sb", "in", "ni", "re")
@@ -72,7 +72,7 @@ def _literal(value: str) -> str:
 def _string(param: Param, how: str, value: str, context: Context) -> Ways:
     """On the normal form. An order, and what differs, is of texts as they are written: not of their later words."""
     whole = (Compare("code", "some"),) if how in ("ne", "gt", "lt", "ge", "le") else ()
-    return [(Test(param.name, (Compare("text", TEXT[how], normal(value)), *whole)),)]
+    return [(Test(param.name, (Compare("text", TEXT[how], sought(value)), *whole)),)]
 
 
 def _uri(param: Param, how: str, value: str, context: Context) -> Ways:

@@ -137,6 +137,8 @@ class _Reading:
 
     def _read(self, name: str, value: str) -> None:
         code, _, modifier = name.partition(":")
+        if name.endswith(":") or ":." in name:
+            raise errors.Unsupported(f"{name!r} names no modifier after its colon.")
         if code in RESULTS:
             RESULTS[code](self, modifier, value)
         elif name not in PASSED:

@@ -106,6 +106,21 @@ async def test_what_is_not_known_is_refused_by_default(client, query):
     assert answer.status_code == 400 and issue(answer)["severity"] == "error", answer.text
 
 
+@pytest.mark.parametrize("query, status, name", [("Patient?gender=%00", 400, "gender"), ("Patient?_format=png", 406, "_format"), ("AuditEvent?_list=1", 400, "List.item"), ("AuditEvent?_has:Provenance:target:agent=x", 400, "Provenance.target"),
+                                                 ("AuditEvent?_filter=site ne x", 400, "AuditEvent.site")])
+async def test_a_refusal_names_the_parameter(client, query, status, name):
+    answer = await client.get(query)
+    assert (answer.status_code, issue(answer).get("expression")) == (status, [name]), answer.text
+
+
+async def test_a_condition_of_blanks_does_not_mean_all(client):
+    await ward(client)
+    for method, query in (("DELETE", "Patient?name=%20"), ("DELETE", "Patient?name:contains=%CC%81"), ("PUT", "Patient?family=%E3%80%80"), ("GET", "Patient?name=%20")):
+        answer = await client.request(method, query, json=patient() if method == "PUT" else None)
+        assert answer.status_code == 400 and issue(answer)["expression"][0].endswith(query.partition("?")[2].partition("=")[0]), answer.text
+    assert (await client.get("Patient?_summary=count")).json()["total"]
+
+
 async def test_lenient_handling_ignores_unknown_parameters_and_says_so(client):
     await ward(client)
     answer = await client.get("Patient?colour=red&gender=male", headers={"Prefer": "handling=lenient"})

@@ -144,7 +144,8 @@ def test_not_among_several_types_is_not_in_each():
     ("Patient?_include:recurse=Patient:link", "not-supported", "_include:recurse", ":iterate"), ("Patient?_type=Patient", "not-supported", "_type", "_type"), ("?_type=Patients", "invalid", "_type", "Patients"),
     ("Patient?name=", "invalid", "name", "empty"), ("Patient?name=a%00", "invalid", "name", "NUL"), ("Patient?active=|true", "invalid", "active", "|"), ("Observation?code-value-quantity:missing=true", "not-supported", "code-value-quantity:missing", ":missing"),
     ("ActivityDefinition?depends-on.name=x", "not-supported", "depends-on.name", "canonical"), ("Patient?_sort:x=name", "not-supported", "_sort:x", "modifiers"), ("Patient?_id:exact=1", "not-supported", "_id:exact", ":exact"),
-    ("Patient?gender:of-type=a|b|c", "not-supported", "gender:of-type", ":not"), ("ActivityDefinition?depends-on:identifier=1", "not-supported", "depends-on:identifier", ":missing"),
+    ("Patient?gender:of-type=a|b|c", "not-supported", "gender:of-type", ":not"), ("Patient?name:=x", "not-supported", "name:", "no modifier"),
+    ("Patient?organization:.name=x", "not-supported", "organization:.name", "no modifier"), ("Patient?_count:=1", "not-supported", "_count:", "no modifier"), ("Patient?name=%20", "invalid", "name", "empty"), ("ActivityDefinition?depends-on:identifier=1", "not-supported", "depends-on:identifier", ":missing"),
 ])
 def test_what_is_not_understood_is_refused_by_its_name(text, code, expression, told):
     failure = refusal(text)

@@ -89,8 +89,14 @@ READERS = {**dict.fromkeys(("string", "markdown", "code", "id", "uri", "url", "c
 def ways(param, modifier: str, value: str, context: Context) -> list[tuple[Test, ...]]:
     """`starts with` on the normal form; `:contains` anywhere in it; `:exact` the text as written."""
     text = plain(value)
-    if not text:
-        raise errors.Invalid("A string to search for is empty.")
-    if modifier == "exact":
+    if modifier == "exact" and text:
         return [(Test(param.name, (Compare("code", "eq", text),)),)]
-    return [(Test(param.name, (Compare("text", "contains" if modifier else "prefix", normal(text)),)),)]
+    return [(Test(param.name, (Compare("text", "contains" if modifier else "prefix", sought(text)),)),)]
+
+
+def sought(text: str) -> str:
+    """The normal form of a text searched for. Errors: Invalid where nothing is left of it (spaces, accents alone): all texts would begin so."""
+    form = normal(text)
+    if not form:
+        raise errors.Invalid(f"The text to search for, {text!r}, is empty: there is nothing in it that counts.")
+    return form

@@ -10,7 +10,7 @@ from app.fhir.codesystem import spellings
 from app.fhir.valueset import Codes
 from app.search.context import Context
 from app.search.query import Compare, Row, Test
-from app.search.types.string import normal
+from app.search.types.string import normal, sought
 from app.search.types.text import plain, split
 
 MODIFIERS = ("not", "text", "of-type", "in", "not-in", "above", "below")
@@ -90,7 +90,7 @@ def ways(param, modifier: str, value: str, context: Context) -> list[tuple[Test,
     """`code`, `system|code`, `|code`, `system|`; with `:text` a normal string search; with `:of-type` `system|code|value`; with `:in` a
     value set; with `:above` and `:below` the `system|code` that is subsumed, or that subsumes."""
     if modifier == "text":
-        return [(Test(param.name, (Compare("text", "prefix", normal(_filled(plain(value)))),)),)]
+        return [(Test(param.name, (Compare("text", "prefix", sought(plain(value))),)),)]
     if modifier == "in":
         return [(test,) for system, codes in context.terms.expand(_filled(plain(value))).items() for test in among(param, system, codes, context)]
     if modifier in ("above", "below"):

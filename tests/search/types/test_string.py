@@ -79,3 +79,11 @@ def test_missing_looks_for_any_value():
 def test_an_unknown_modifier_is_refused_with_those_known():
     with pytest.raises(errors.Unsupported, match=":missing, :exact, :contains"):
         found("string", "a", ("a", "string"), modifier="above")
+
+
+@pytest.mark.parametrize("text", ["", " ", "\u3000", "\u0301", "\t\u0301 "])
+@pytest.mark.parametrize("modifier", ["", "contains"])
+def test_a_text_of_which_nothing_counts_is_refused_and_does_not_find_all(text, modifier):
+    with pytest.raises(errors.Invalid, match="empty"):
+        found("string", text, ({"family": "Lynch"}, "HumanName"), modifier=modifier)
+    assert not found("string", " ", ({"family": "Lynch"}, "HumanName"), modifier="exact")

@@ -142,3 +142,9 @@ def test_more_values_than_a_list_may_have_are_refused():
     assert found("token", ",".join(["NA"] * 500), CODE)
     with pytest.raises(errors.TooCostly):
         found("token", ",".join(["NA"] * 501), CODE)
+
+
+@pytest.mark.parametrize("text", ["", " ", "\u0301"])
+def test_a_display_of_which_nothing_counts_is_refused_and_does_not_find_all(text):
+    with pytest.raises(errors.Invalid, match="empty"):
+        found("token", text, CODE, modifier="text")
