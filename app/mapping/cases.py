@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from app import errors
 from app.fhir import path as fhirpath
 from app.fhir import validate
-from app.mapping.document import Map, Mistake, load
+from app.mapping.document import Map, Mistake, Text, load
+from app.mapping.frame import CASE, framed
 from app.mapping.identity import Ids
 from app.mapping.readers import reader
 from app.mapping.reject import Reject
@@ -26,12 +28,19 @@ def cases(folder: Path) -> list[Path]:
 
 def named(case: Path) -> Path:
     """The mapping that a case is of. Errors: Mistake."""
-    return case.parent.parent / f"{load(case / 'expect.yaml')['mapping']}.yaml"
+    return case.parent.parent / f"{_expected(case)['mapping']}.yaml"
+
+
+def _expected(case: Path) -> Map:
+    expect = framed(load(case / "expect.yaml"), CASE)
+    if "mapping" not in expect:
+        raise Mistake(expect.place, "'mapping' is missing: the name of the mapping that the case is of")
+    return expect
 
 
 def differences(case: Path) -> list[str]:
     """What a case expects and does not get, as sentences; empty when all is as expected. Errors: Mistake."""
-    expect = load(case / "expect.yaml").only(("mapping", "resources", "assert", "rejects", "refused"))
+    expect = _expected(case)
     mapping = compile(named(case))
     source = next(iter(sorted(case.glob("in.*"))), None)
     if source is None:
@@ -82,9 +91,16 @@ def _assertions(expect: Map, made: dict[int, list[Made]]) -> list[str]:
         found = next((each.resource for each in made.get(int(one["row"]), []) if each.rule == one["resource"]), None)
         if found is None:
             told.append(f"{one.place}: row {one['row']} gives no '{one['resource']}'")
-        elif fhirpath.compile(str(one["that"])).holds(found) is not True:
+        elif not _holds(one["that"], found):
             told.append(f"{one.place}: {one['that']} does not hold")
     return told
+
+
+def _holds(that: Text, resource: dict) -> bool:
+    try:
+        return fhirpath.compile(str(that)).holds(resource) is True
+    except errors.Invalid as error:
+        raise Mistake(that.place, str(error)) from None
 
 
 def _invalid(made: dict[int, list[Made]]) -> list[str]:

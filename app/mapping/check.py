@@ -5,9 +5,9 @@ from pathlib import Path
 
 from app.fhir import definitions
 from app.mapping import expression as tree
-from app.mapping.document import Map, Mistake, Text, extended, load
+from app.mapping.document import Map, Mistake, Text
 from app.mapping.functions import GIVES
-from app.mapping.rules import CHANGES, DIRECTIVES, MAPPING, SITE, Compiler, Part, Template, site_of
+from app.mapping.rules import CHANGES, DIRECTIVES, Compiler, Part, Template
 from app.mapping.shape import NUMBERS, Shape
 
 KINDS = {"boolean": {"boolean"}, **dict.fromkeys(NUMBERS, {"integer"}), "decimal": {"integer", "decimal"}, "date": {"string", "date"},
@@ -20,8 +20,7 @@ QUANTITIES = {"Quantity", "Age", "Count", "Distance", "Duration", "MoneyQuantity
 def faults(path: Path) -> list[Mistake]:
     """Every fault of a mapping in a site's folder, in the order of its lines as far as they are of one file."""
     try:
-        document, files = extended(path, MAPPING)
-        checker = _Checker(path, document, files, site_of(load(path.parent / "site.yaml").only(SITE)), path.parent, "")
+        checker = _Checker(path, path.parent)
         checker.all()
     except Mistake as mistake:
         return [mistake]

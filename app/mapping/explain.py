@@ -6,11 +6,11 @@ from pathlib import Path
 
 from app.fhir import json
 from app.mapping import expression as tree
-from app.mapping.document import List, Map, Mistake, Text, extended, load, place
+from app.mapping.document import List, Map, Mistake, Text, place
 from app.mapping.identity import Ids
 from app.mapping.readers import reader
 from app.mapping.reject import Reject
-from app.mapping.rules import DIRECTIVES, MAPPING, SITE, Compiler, Row, site_of
+from app.mapping.rules import DIRECTIVES, Compiler, Row
 
 SECRET = "00" * 32
 """Ids are shown as made under this, never those of a store."""
@@ -21,9 +21,7 @@ def explained(path: Path, source: Path, number: int, home: Path | None = None, z
 
     home: the folder of the site, where it is not the mapping's own. References and lookups are shown as they are asked for: no store is read.
     """
-    home = home or path.parent
-    document, files = extended(path, MAPPING)
-    teller = _Teller(path, document, files, site_of(load(home / "site.yaml").only(SITE)), home, zone)
+    teller = _Teller(path, home or path.parent, zone)
     mapping = teller.mapping()
     record = next((one for one in reader(source, mapping).records() if one.row >= number), None)
     if record is None or record.row != number:
@@ -35,7 +33,7 @@ def explained(path: Path, source: Path, number: int, home: Path | None = None, z
     if why := mapping.skip(row):
         yield f"passed over: {why}"
         return
-    for name, node in document["resources"].items():
+    for name, node in teller.document["resources"].items():
         yield from teller.resource(str(name), node, row)
     try:
         made = mapping.apply(row)

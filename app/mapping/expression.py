@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from app.mapping.document import Mistake
+from app.mapping.document import DEEPEST, Mistake
 
 
 class Path(NamedTuple):
@@ -65,6 +65,8 @@ TOKEN = re.compile(r"""\s*(?:
   | (?P<number>\d+)(?![\w.\-\[])
   | (?P<name>[\w.$](?:[\w.\-:·]|\[[^\]]*\])*)
 )""", re.VERBOSE)
+CONDITIONS = 10
+"""Levels of nesting that a condition may have: each is read in up to two ways."""
 WORDS = ("and", "or", "not", "exists", "in", "matches")
 
 
@@ -97,6 +99,7 @@ def _whole(reader: "_Reader", rule):
 class _Reader:
     def __init__(self, source: str, place: str):
         self.source, self.place, self.at = source, place, 0
+        self.depth = self.inner = 0
         self.kind = self.text = ""
         self.next()
 
@@ -127,9 +130,13 @@ class _Reader:
             self.fail(f"'{text}' is missing before {self.text}")
 
     def expression(self):
+        self.depth += 1
+        if self.depth > DEEPEST:
+            self.fail(f"nested deeper than {DEEPEST} levels")
         options = [self.pipe()]
         while self.take("//"):
             options.append(self.pipe())
+        self.depth -= 1
         return options[0] if len(options) == 1 else First(tuple(options))
 
     def pipe(self):
@@ -191,16 +198,26 @@ class _Reader:
         return parts[0] if len(parts) == 1 else Logic(how, tuple(parts))
 
     def negation(self):
+        self.inner += 1
+        if self.inner > CONDITIONS:
+            self.fail(f"conditions nested deeper than {CONDITIONS} levels")
+        tree = self.denied()
+        self.inner -= 1
+        return tree
+
+    def denied(self):
         if self.take("not", "word"):
             return Logic("not", (self.negation(),))
-        start = self.at, self.kind, self.text
+        start = self.at, self.kind, self.text, self.inner, self.depth
         if self.take("("):
             try:
                 tree = self.either()
                 self.need(")")
                 return tree
             except Mistake:
-                self.at, self.kind, self.text = start
+                if self.inner > CONDITIONS:
+                    raise
+                self.at, self.kind, self.text, self.inner, self.depth = start
         return self.test()
 
     def test(self):

@@ -17,6 +17,7 @@ from app.fhir.json import Malformed
 from app.fhir.json import number as decimal
 from app.mapping.chinese import birth, card, check
 from app.mapping.document import Mistake
+from app.mapping.regex import compiled
 from app.mapping.reject import Reject
 
 Given = Callable
@@ -24,6 +25,8 @@ Step = Callable
 PARTS = {"yyyy": r"(?P<year>\d{4})", "MM": r"(?P<month>\d{2})", "dd": r"(?P<day>\d{2})", "HH": r"(?P<hour>\d{2})", "mm": r"(?P<minute>\d{2})",
          "ss": r"(?P<second>\d{2})", "M": r"(?P<month>\d{1,2})", "d": r"(?P<day>\d{1,2})", "H": r"(?P<hour>\d{1,2})"}
 NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
+WIDEST = 1_000
+"""Characters up to which a value is filled."""
 KEEP, REJECT, TEXT = "keep", "reject", "text"
 
 
@@ -58,6 +61,8 @@ def upper(scope) -> Step:
 
 def pad(scope, width: int) -> Step:
     """With leading zeros up to `width` characters."""
+    if width > WIDEST:
+        raise Mistake(scope.place, f"pad fills up to at most {WIDEST} characters")
     return lambda value, row: value.zfill(width)
 
 
@@ -68,15 +73,18 @@ def prefix(scope, text: str) -> Step:
 
 def split(scope, separator: str, part: int) -> Step:
     """The part-th piece (from 1) between separators; nothing where there are fewer."""
+    if not separator or part < 1:
+        raise Mistake(scope.place, "split takes a separator of one character or more, and the number of a piece, from 1")
+
     def step(value, row):
         pieces = value.split(separator)
-        return pieces[part - 1] if 0 < part <= len(pieces) else None
+        return pieces[part - 1] if part <= len(pieces) else None
     return step
 
 
 def extract(scope, pattern: str) -> Step:
     """The first group of a regular expression (the whole match without one); nothing where it does not match."""
-    found = _pattern(scope, pattern)
+    found = compiled(scope.place, pattern)
 
     def step(value, row):
         match = found.search(value)
@@ -261,11 +269,6 @@ def _unmapped(row, table: str, policy: str, value: str, name: str | None) -> str
     return value if policy == KEEP else None
 
 
-def _pattern(scope, pattern: str):
-    try:
-        return re.compile(pattern)
-    except re.error as error:
-        raise Mistake(scope.place, f"'{pattern}' is no regular expression ({error})") from None
 
 
 def _forms(scope, forms: tuple[str, ...]) -> Callable[[str], tuple[Datetime, bool]]:

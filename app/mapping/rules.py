@@ -17,16 +17,16 @@ from zoneinfo import ZoneInfo
 
 from app.mapping import expression as tree
 from app.mapping.document import List, Map, Mistake, Text, extended, load, place, shown
+from app.mapping.frame import MAPPING, SITE, framed
 from app.mapping.functions import FUNCTIONS, ON_NOTHING, SOURCES
 from app.mapping.readers import READERS
+from app.mapping.regex import compiled
 from app.mapping.reject import Reject
 from app.mapping.shape import Shape, shape
 from app.mapping.tables import Table
 from app.mapping.tables import load as load_table
 from app.settings import shipped
 
-MAPPING = ("extends", "mapping", "version", "title", "source", "columns", "skip", "resources")
-SITE = ("site", "title", "organization", "prefix", "systems")
 DIRECTIVES = ("type", "key", "write", "when", "newer_by", "must_match", "snapshot", "once")
 WRITES = ("upsert", "create", "status", "append")
 CHANGES = ("status", "append")
@@ -196,8 +196,7 @@ def compile(path: Path, site: str = "", zone: str = "") -> Mapping:  # noqa: A00
     if site and not (home / "site.yaml").is_file():
         raise Mistake("--site", f"there is no {shown(home / 'site.yaml')}")
     _need(load(path), "mapping")
-    document, files = extended(path, MAPPING)
-    return Compiler(path, document, files, site_of(load(home / "site.yaml").only(SITE)), home, zone).mapping()
+    return Compiler(path, home, zone).mapping()
 
 
 def ordered(mappings: list[Mapping]) -> list[Mapping]:
@@ -210,10 +209,18 @@ def ordered(mappings: list[Mapping]) -> list[Mapping]:
     return done
 
 
-def site_of(node: Map) -> Site:
-    organization = _need(node, "organization")
+def site_of(home: Path) -> Site:
+    """The site of a folder. Errors: Mistake."""
+    node = framed(load(home / "site.yaml"), SITE)
+    organization, name, prefix = _need(node, "organization"), _need(node, "site"), node.get("prefix", f"{node['organization']}-")
+    if not re.fullmatch(r"[A-Za-z0-9.-]{1,64}", organization):
+        raise Mistake(organization.place, f"'{organization}' is no id of an Organization: letters, digits, - and ., 64 at most")
+    if not re.fullmatch(r"[\w-]+", name):
+        raise Mistake(name.place, f"'{name}' is no name of a site: letters, digits, - and _")
+    if not re.fullmatch(r"[A-Za-z0-9.-]{0,32}", prefix):
+        raise Mistake(place(prefix, node.place), f"'{prefix}' is no prefix of ids: letters, digits, - and ., 32 at most")
     systems = {"organization": f"Organization/{organization}", **node.get("systems", {})}
-    return Site(_need(node, "site"), organization, node.get("prefix", f"{organization}-"), systems)
+    return Site(name, organization, prefix, systems)
 
 
 def _need(node: Map, name: str):
@@ -249,10 +256,16 @@ def _zone(name: Text) -> ZoneInfo:
 
 
 class Compiler:
-    def __init__(self, path: Path, document: Map, files: tuple[Path, ...], site: Site, home: Path, zone: str):
-        self.path, self.document, self.files, self.site, self.home, self.zone = path, document, files, site, home, zone
+    """What compiles the mapping at `path` for the site whose folder is `home`. Errors: Mistake."""
+
+    def __init__(self, path: Path, home: Path, zone: str = ""):
+        document, self.files = extended(path, MAPPING)
+        self.path, self.document, self.site, self.home, self.zone = path, framed(document, MAPPING), site_of(home), home, zone
+        name = _need(document, "mapping")
+        if not re.fullmatch(r"\w[\w.-]*", name):
+            raise Mistake(name.place, f"'{name}' is no name of a mapping: letters, digits, -, _ and .")
         self.source = _source(_need(document, "source"), zone)
-        columns = _need(document, "columns").only(("expect", "optional", "names", "ignore"))
+        columns = _need(document, "columns")
         self.columns = {str(name): at for at, name in enumerate(dict.fromkeys([*_need(columns, "expect"), *columns.get("optional", [])]))}
         self.names = columns.get("names", {})
         self.optional = frozenset(map(self.told, columns.get("optional", []))) - frozenset(map(self.told, columns["expect"]))
@@ -306,7 +319,7 @@ class Compiler:
 
     def key(self, node: Map) -> Key:
         key = _need(node, "key")
-        if not isinstance(key, List) or len(key) < 2 or any(not part.startswith("=") for part in key[1:]):
+        if len(key) < 2 or any(not part.startswith("=") for part in key[1:]):
             raise Mistake(place(key, node.place), "key is a namespace and one or more expressions: [visit, = COLUMN]")
         return Key(str(_need(node, "type")), f"{self.site.name}/{key[0]}", tuple(self.given(part) for part in key[1:]),
                    tuple(self.first(tree.expression(part[1:], part.place)) for part in key[1:]), key.place)
@@ -348,7 +361,7 @@ class Compiler:
     def choice(self, node: Map, about: Shape) -> Part:
         pairs = []
         for pair in node["when"]:
-            if not isinstance(pair, List) or len(pair) != 2:
+            if not isinstance(pair, List) or len(pair) != 2 or not isinstance(pair[0], Text):
                 raise Mistake(place(pair, node.place), "each choice is [condition, value]; the last may be [else, value]")
             pairs.append((None if pair[0] == "else" else self.condition(pair[0]), self.value(pair[1], about).run))
         return Part(partial(_choice, tuple(pairs)), True)
@@ -389,7 +402,7 @@ class Compiler:
     def other(self, name: str, place: str) -> Key:
         file, _, resource = name.rpartition(".")
         path = self.path.parent / f"{file}.yaml"
-        found = extended(path, MAPPING)[0].get("resources", {}) if re.fullmatch(r"[\w-]+", file) and path.is_file() else {}
+        found = framed(extended(path, MAPPING)[0], MAPPING).get("resources", {}) if re.fullmatch(r"[\w-]+", file) and path.is_file() else {}
         if resource not in found:
             raise Mistake(place, f"this mapping has no resource '{name}'; it has {', '.join(self.keys)}; one of another mapping of the site is called MAPPING.RESOURCE")
         node = found[resource]
@@ -457,7 +470,7 @@ class Compiler:
         if node.how == "matches":
             if not isinstance(node.other, tree.Value) or not isinstance(node.other.value, str):
                 raise Mistake(place, "after 'matches' stands a 'regular expression'")
-            match = re.compile(node.other.value).fullmatch
+            match = compiled(place, node.other.value).fullmatch
             return lambda row: (text := value(row)) is not None and match(text) is not None
         if node.how == "in":
             if not isinstance(node.other, tree.Value) or not isinstance(node.other.value, tuple):
