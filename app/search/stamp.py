@@ -15,7 +15,7 @@ from app.search.types.reference import local
 
 PATIENT = "Patient/"
 UNNAMED = ""
-"""A patient who has no id here: referred to elsewhere, by a urn, a search or an identifier."""
+"""A patient who has no id here and is referred to by an identifier or a name; others without one by what the reference says: elsewhere, a urn, a search."""
 ABOUT = {
     "BiologicallyDerivedProduct": ("collection.source",),
     "Contract": ("subject", "author", "topic", "supportingInfo", "signer.party", "term.topic", "term.offer.party.reference", "term.offer.topic", "term.offer.answer.value",
@@ -61,7 +61,7 @@ DATED = {"AppointmentResponse": ("start",), "Coverage": ("period",), "DeviceUseS
 
 class Stamped(NamedTuple):
     """about: `Patient/id` of those whom it concerns. many: these are not one alone, whom a fact could name: it concerns several, or any without an id here
-    (contained, bundled without one, of another server, by a urn or an identifier). A purged version that concerned anyone keeps this. labels: bits. date: microseconds UTC, of its beginning.
+    (contained, bundled without one, of another server, by a urn, an identifier or a name). A purged version that concerned anyone keeps this. labels: bits. date: microseconds UTC, of its beginning.
 
     guard: `Type/id` as which it is decided, `-` for its custodian only, or empty.
     """
@@ -81,9 +81,17 @@ def stamp(resource: dict, zone: str, base: str = "") -> Stamped:
     labels = 0
     for part, _ in parts:
         labels |= _labels(part)
-    unnamed = UNNAMED in about or any(part.get("resourceType") == "Patient" and (held or "id" not in part) for part, held in parts)
-    about = tuple(ref for ref in about if ref)
-    return Stamped(about, unnamed or len(about) > 1, labels, _date(resource, zone), _guard(resource, base))
+    bundle = resource["resourceType"] == "Bundle"
+    named, others = tuple(ref for ref in about if ref.startswith(PATIENT)), {ref for ref in about if not ref.startswith(PATIENT)}
+    unnamed = (bool(others - reference.entries(resource) if bundle else others) or any(part.get("resourceType") == "Patient" and (held or "id" not in part) for part, held in parts)
+               or bundle and _elsewhere(resource, base))
+    return Stamped(named, unnamed or len(named) > 1, labels, _date(resource, zone), _guard(resource, base))
+
+
+def _elsewhere(bundle: dict, base: str) -> bool:
+    """Whether a Bundle's entries that say to be of another server concern patients: theirs, whatever their ids. http://hl7.org/fhir/R4/bundle.html#references"""
+    away = (each["resource"] for each in bundle.get("entry") or () if each and each.get("resource") and "://" in (each.get("fullUrl") or "") and local(each["fullUrl"], base) == each["fullUrl"])
+    return any(_about(part, held, base) for resource in away for part, held in _parts(resource))
 
 
 def _parts(resource: dict, held: bool = False) -> Iterator[tuple[dict, bool]]:
@@ -116,16 +124,24 @@ def _patients(type: str) -> Branch:
     for expression in expressions:
         for end in ends(tree, type, expression):
             if end.type == "Reference":
-                end.branch.readers.append((_patient, ""))
+                end.branch.readers.append((_patient if set(end.element.targets) == {"Patient"} else _perhaps, ""))
     return tree
 
 
 def _patient(add, param, group, value: dict, frame: Frame) -> None:
+    """Of an element that names patients alone: whoever has no id here is one."""
     text = local(value.get("reference") or "", frame.base)
     if text.startswith(PATIENT):
         add(PATIENT + text.split("/", 2)[1])
-    elif not text.startswith("#") and (value.get("type") == "Patient" or "Patient" in text and reference.type_of(text) == "Patient"):
-        add(UNNAMED)
+    elif not text.startswith("#"):
+        add(text or UNNAMED)
+
+
+def _perhaps(add, param, group, value: dict, frame: Frame) -> None:
+    """Of an element that may name others too: whoever is told to be a patient is one."""
+    text = value.get("reference") or ""
+    if local(text, frame.base).startswith(PATIENT) or value.get("type") == "Patient" or "Patient" in text and reference.type_of(text) == "Patient":
+        _patient(add, param, group, value, frame)
 
 
 def _labels(resource: dict) -> int:

@@ -10,7 +10,7 @@ from app.search.query import ALL, LAST, Clause, Query, Row
 T = TypeVar("T")
 ALIVE = LAST
 """`died` of a version that is current."""
-SCHEMA, INDEX = 3, 6
+SCHEMA, INDEX = 3, 7
 """Versions of the layout and of what index rows mean; a store with others refuses to serve until it is reindexed."""
 
 

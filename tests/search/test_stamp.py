@@ -51,6 +51,29 @@ def test_a_patient_without_an_id_here_makes_them_many(subject, others, expected)
     assert (found.about, found.many) == (expected, True)
 
 
+@pytest.mark.parametrize("who", [{"identifier": {"value": "1"}}, {"display": "张三"}, {"reference": "urn:uuid:0f0e0d0c-0b0a-4908-8706-050403020100"}, {"reference": "http://other/people/1"}])
+@pytest.mark.parametrize("resource, many", [
+    (lambda who: {"resourceType": "Claim", "patient": who, "payee": {"party": named("b")}}, True), (lambda who: {"resourceType": "RelatedPerson", "patient": who}, True),
+    (lambda who: {"resourceType": "Bundle", "entry": [{"resource": {"resourceType": "Observation", "subject": named("b")}}, {"resource": {"resourceType": "Immunization", "patient": who}}]}, True),
+    (lambda who: {"resourceType": "Observation", "subject": named("b"), "performer": [who]}, False)])
+def test_where_only_patients_are_named_whoever_has_no_id_here_is_one(who, resource, many):
+    found = stamp.stamp(resource(who), ZONE, BASE)
+    assert found.many is many and found.about in ((), ("Patient/b",))
+
+
+URN = "urn:uuid:0f0e0d0c-0b0a-4908-8706-050403020100"
+
+
+@pytest.mark.parametrize("full, subject, many", [
+    (URN, URN, False), (URN, "urn:uuid:0f0e0d0c-0b0a-4908-8706-050403020199", True), (f"{BASE}/Patient/a", "Patient/a", False), (f"{BASE}/Patient/a", f"{BASE}/Patient/a", False),
+    ("http://other/fhir/Patient/a", "http://other/fhir/Patient/a", True), ("http://other/fhir/Patient/a", "Patient/a", True)])
+def test_a_patient_in_a_bundle_is_the_one_here_unless_the_entry_is_of_another_server(full, subject, many):
+    """What refers to an entry of the Bundle concerns whom that one does."""
+    entries = [{"fullUrl": full, "resource": {"resourceType": "Patient", "id": "a"}}, {"fullUrl": URN[:-1] + "7", "resource": {"resourceType": "Immunization", "patient": {"reference": subject}}}]
+    found = stamp.stamp({"resourceType": "Bundle", "entry": entries}, ZONE, BASE)
+    assert (found.about, found.many) == (("Patient/a",), many)
+
+
 def test_what_a_bundle_holds_and_what_a_resource_contains_concern_their_patients_too():
     assert about(resourceType="Bundle", entry=[{"resource": {"resourceType": "Patient", "id": "a"}}, {"resource": {"resourceType": "Observation", "subject": named("b")}}]) == ("Patient/a", "Patient/b")
     assert about(resourceType="Composition", contained=[{"resourceType": "Patient", "id": "p"}, {"resourceType": "Observation", "id": "o", "subject": named("c")}]) == ("Patient/c",)
