@@ -261,6 +261,7 @@ class Store(Protocol):
         """Takes text and rows of a version that is not current or is a delete; entry and hash stay."""
 
     async def sweep(self, before: int) -> int:
-        """Drops index rows of versions that died before that time (microseconds), and claims that ended before it; returns how many rows."""
+        """Drops index rows of versions that died before that time (microseconds), but of those that are decided as another resource, which needs
+        them, and claims that ended before it; returns how many rows."""
 
     async def close(self) -> None: ...

@@ -6,6 +6,7 @@ import pytest
 from app import errors
 from app.fhir import json
 from app.records import Change, Records
+from app.world import moment
 from tests.conftest import hospital, operator
 from tests.test_records import failure_of, patient, put
 
@@ -120,6 +121,19 @@ class TestGuards:
         await put(world, a, consent("a-d", "deny"))
         assert [await seen(world, ref) for ref in ("Observation/a-o", "Provenance/a-p")] == [False] * 2
         assert (await failure_of(Records(world, hospital("b")).read("Binary", "a-b")))[0] is errors.Absent
+
+    async def test_their_old_versions_are_decided_so_for_good(self, world):
+        a, b = hospital("a"), Records(world, hospital("b"))
+        for made in (patient("a-1"), consent(), observation()):
+            await put(world, a, made)
+        for text in ("eA==", "eQ=="):
+            binary, provenance = self.guarded("Observation/a-o")
+            await put(world, a, {**binary, "data": text})
+            await put(world, a, {**provenance, "agent": [{"who": {"display": text}}]})
+        await world.store.sweep(moment() + 1_000_000_000)
+        for type, id in (("Binary", "a-b"), ("Provenance", "a-p")):
+            assert [e.version for e in (await b.versions(type, id)).entries] == [2, 1]
+            assert (await b.read(type, id, "1")).version == 1
 
     async def test_a_guard_that_is_hidden_missing_or_none_hides_alike(self, world):
         await put(world, hospital("a"), patient("a-1"))

@@ -282,7 +282,7 @@ class MongoStore:
     @told
     async def sweep(self, before: int) -> int:
         swept = 0
-        while found := await self.db.entries.find({"due": {"$lt": before}}, {"rows.p": 1}).limit(clauses.BATCH).to_list():
+        while found := await self.db.entries.find({"due": {"$lt": before}, "guard": {"$in": ["", "-"]}}, {"rows.p": 1}).limit(clauses.BATCH).to_list():
             numbers = [d["_id"] for d in found]
             aside = await self.db.rows.find({"number": {"$in": numbers}}, {"rows.p": 1}).to_list()
             await self.db.rows.delete_many({"number": {"$in": numbers}})

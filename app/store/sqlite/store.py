@@ -206,7 +206,7 @@ class SqliteStore:
     async def sweep(self, before: int) -> int:
         async def work(tx):
             tx.con.execute("delete from claim where until<?", (before,))
-            return tx.forget(f"select o.number from entry o where o.died<{ALIVE} and exists(select 1 from row r where r.entry=o.number)"
+            return tx.forget(f"select o.number from entry o where o.died<{ALIVE} and o.guard in ('', '-') and exists(select 1 from row r where r.entry=o.number)"
                              " and exists(select 1 from entry n where n.type=o.type and n.id=o.id and n.born=o.died and n.updated<?)", (before,))
         return await self._commits.commit(work)
 
