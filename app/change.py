@@ -17,6 +17,7 @@ from app.search.types import date
 from app.sharing import facts, policy
 from app.sharing.rules import GUARD, published
 from app.store.base import Entry, Fact, Made
+from app.structures import alone
 from app.workflow import guards
 
 CUSTODIAN = "https://yilian.example/fhir/CodeSystem/custodian"
@@ -38,6 +39,7 @@ class Change:
     many:      a conditional delete may remove all that match
     url:       fullUrl of the entry, by which others in the same commit refer to it
     place:     where it stands, for messages (`Bundle.entry[3]`)
+    prepared:  what an update brings in place of `resource`, judged and indexed before
     """
 
     method: str
@@ -51,6 +53,50 @@ class Change:
     many: bool = False
     url: str = ""
     place: str = ""
+    prepared: "Prepared | None" = None
+
+
+class Prepared(NamedTuple):
+    """A valid resource as it is stored where nothing was: `before` and `after` are its text on both sides of its version and time, made without a store.
+
+    recipe: of the store's own search parameters that its rows are of; custodian: who answers for it.
+    """
+
+    before: bytes
+    after: bytes
+    stamp: stamp.Stamped
+    rows: list[Row]
+    recipe: str
+    custodian: str
+
+    def text(self, updated: int) -> bytes:
+        """The text of its first version. updated: microseconds."""
+        return b"".join((self.before, _version(updated), self.after))
+
+    @classmethod
+    def of(cls, resource: dict, custodian: str, zone: str, base: str, recipe: str) -> "Prepared | None":
+        """None for what only a commit can tell of: it is not valid, needs definitions that may be stored, has a state table, gives facts or defines a search parameter."""
+        type = resource["resourceType"]
+        if type in guards.GUARDS or type in facts.FACTS or type == "SearchParameter" or alone(lambda library: validate.validate(resource, library=library)) != []:
+            return None
+        whole = _with_meta(resource, custodian, 1, 0)
+        before, found, after = json.dumps(whole).partition(_version(0))
+        marks = stamp.stamp(whole, zone, base)
+        return cls(before, after, marks, indexed(whole, custodian, marks.guard, zone, base, own.read(recipe))[0], recipe, custodian) if found else None
+
+    def plain(self) -> tuple:
+        """It in values that any process understands."""
+        return (self.before, self.after, tuple(self.stamp), [tuple(row) for row in self.rows], self.recipe, self.custodian)
+
+    @classmethod
+    def read(cls, plain: tuple) -> "Prepared":
+        before, after, marks, rows, recipe, custodian = plain
+        return cls(before, after, stamp.Stamped(*marks), list(map(Row._make, rows)), recipe, custodian)
+
+
+def _version(updated: int) -> bytes:
+    """What the server says of a first version in its meta."""
+    return f'"versionId":"1","lastUpdated":"{bundle.instant(updated)}"'.encode()
 
 
 class Done(NamedTuple):
@@ -90,10 +136,11 @@ def new_id() -> str:
 
 
 class Writer:
-    """Applies changes in one commit for one caller. `tx` is the store's; valid: refuses what is no right resource."""
+    """Applies changes in one commit for one caller. `tx` is the store's; recipe: of its own search parameters; valid: refuses what is no right resource."""
 
-    def __init__(self, tx, caller: Caller, zone: str, base: str, scope, known: Own, valid: Callable[[dict], Awaitable[None]]):
-        self.tx, self.caller, self.zone, self.base, self.scope, self.own, self.valid = tx, caller, zone, base, scope, known, valid
+    def __init__(self, tx, caller: Caller, zone: str, base: str, scope, recipe: str, valid: Callable[[dict], Awaitable[None]]):
+        self.tx, self.caller, self.zone, self.base, self.scope, self.recipe, self.valid = tx, caller, zone, base, scope, recipe, valid
+        self.own: Own = own.read(recipe)
 
     async def apply(self, change: Change, resource: dict | None) -> Done:
         """One change, its id known and its references rewritten; `resource` is what it brings."""
@@ -105,13 +152,16 @@ class Writer:
             return await self._delete(change, current if seen else None)
         if change.method == "patch":
             return await self._patch(change, current if seen else None)
+        ready = change.prepared
+        if ready is not None and (current, ready.recipe, ready.custodian) != (None, self.recipe, self.caller.organization):
+            resource = json.loads(ready.text(0))
         return await self._update(change, current, seen, resource)
 
     async def sees(self, entry: Entry) -> bool:
         """The scope holds for the newest version (a delete keeps its last stamp)."""
         return self.scope == ALL or await self.tx.meets(entry, self.scope)
 
-    async def _update(self, change: Change, current: Entry | None, seen: bool, resource: dict) -> Done:
+    async def _update(self, change: Change, current: Entry | None, seen: bool, resource: dict | None) -> Done:
         if not seen and (current is not None or not (change.condition is not None or policy.may_choose(self.caller, change.id))):
             raise errors.Forbidden("This id is not yours to write: there is nothing here that you may change.")
         alive = current is not None and not current.deleted
@@ -122,7 +172,7 @@ class Writer:
             self._may(current)
         if alive and summary.is_part(resource):
             raise errors.Unprocessable("This is a part of the resource (its tag says SUBSETTED): as an update it would remove the rest.", expression=f"{change.type}.meta.tag")
-        return await self._store(change, current, {**resource, "id": change.id}, created=not alive)
+        return await self._store(change, current, resource and {**resource, "id": change.id}, created=not alive)
 
     async def _patch(self, change: Change, current: Entry | None) -> Done:
         if current is None:
@@ -169,8 +219,8 @@ class Writer:
         if reason:
             raise errors.Unprocessable(reason, expression=change.type)
 
-    async def _store(self, change: Change, current: Entry | None, resource: dict, *, created: bool) -> Done:
-        """Writes the next version, unless it equals the current one."""
+    async def _store(self, change: Change, current: Entry | None, resource: dict | None, *, created: bool) -> Done:
+        """Writes the next version, unless it equals the current one; without a resource the first, as it was prepared."""
         custodian = current.custodian if current is not None else self.caller.organization
         alive = current is not None and not current.deleted
         if alive and json.dumps(_with_meta(resource, custodian, current.version, current.updated)) == current.text:
@@ -178,15 +228,17 @@ class Writer:
         self._guard(change, current if alive else None, resource)
         version = current.version + 1 if current is not None else 1
         updated = max(self.tx.now, current.updated + 1 if current is not None else 0)
-        resource = _with_meta(resource, custodian, version, updated)
-        text = json.dumps(resource)
-        marks = stamp.stamp(resource, self.zone, self.base)
+        if resource is None:
+            text, marks, made = change.prepared.text(updated), change.prepared.stamp, (change.prepared.rows, [])
+        else:
+            resource = _with_meta(resource, custodian, version, updated)
+            text, marks = json.dumps(resource), stamp.stamp(resource, self.zone, self.base)
+            made = indexed(resource, custodian, marks.guard, self.zone, self.base, self.own)
         entry = Entry(change.type, change.id, version, text, updated, custodian, marks.about, marks.many, marks.labels, marks.date, marks.guard,
                       hash=hashlib.sha256(text).digest(), method="POST" if change.method == "create" else {"patch": "PATCH"}.get(change.method, "PUT"))
         await self._define(entry, resource)
-        await self.tx.write(entry, *indexed(resource, custodian, marks.guard, self.zone, self.base, self.own))
+        await self.tx.write(entry, *made)
         return Done("created" if created else "updated", entry)
-
 
     async def _define(self, entry: Entry, resource: dict | None) -> None:
         """A search parameter comes into force, or ceases to be. Errors: Unprocessable with all that is wrong with it."""

@@ -28,8 +28,10 @@ from app.fhir import json as fhir
 from app.jobs import rejects, runner
 from app.main import open_world
 from app.mapping import feed, rules, sources
+from app.mapping.ahead import Ahead, started
 from app.mapping.document import Mistake
 from app.mapping.reject import Reject
+from app.records import Prepared
 from app.rest.wire import Wire
 from app.settings import Settings, shipped
 from app.terminal import console, problems, say, stop, told
@@ -124,8 +126,10 @@ def import_(mapping: Annotated[str, typer.Argument(help="a name under mappings/,
 
 def _imported(settings: Settings, mapping: rules.Mapping, file: sources.File, out: Path, dry: bool, most: str, again: bool) -> int:
     """The exit code of one file; one that is refused as a whole does not keep others from coming in."""
+    feed.seldom()
     try:
-        done = asyncio.run(_import(settings, mapping, file, out, dry, most, again))
+        with started(mapping, file.path, Prepared) as ahead:
+            done = asyncio.run(_import(settings, mapping, file, out, dry, most, again, ahead))
     except Reject as reject:
         problems.print(f"{reject}. {file.name} was not imported: {_advice(reject.code, mapping)}", style="red", markup=False, highlight=False, soft_wrap=True)
         return 2
@@ -144,11 +148,10 @@ def _mappings(name: str, site: str = "", zone: str = "") -> list[rules.Mapping]:
     return rules.ordered([rules.compile(one, site, zone) for one in authoring.found(name)])
 
 
-async def _import(settings: Settings, mapping, file: sources.File, out: Path, dry: bool, most: str, again: bool):
+async def _import(settings: Settings, mapping, file: sources.File, out: Path, dry: bool, most: str, again: bool, ahead: Ahead | None):
     async with open_world(settings) as world:
-        feed.seldom()
         with _progress(file.name, file.path.stat().st_size) as tell:
-            return await feed.run(world, mapping, file.path, name=file.name, out=out, dry=dry, max_rejects=most, again=again, progress=lambda done, size, ledger: tell(
+            return await feed.run(world, mapping, file.path, name=file.name, out=out, dry=dry, max_rejects=most, again=again, ahead=ahead, progress=lambda done, size, ledger: tell(
                 done, size or None, f"{file.name}: {ledger.records:,} records, {ledger.rejected:,} rejects"))
 
 

@@ -55,7 +55,7 @@ class Commit:
 
     async def apply(self, tx, changes: list[Change], also) -> list[Done]:
         """The commit itself; it may run again, so it leaves the changes as they are."""
-        self.own = own.read(await tx.recipe())
+        self.recipe = await tx.recipe()
         writer = self._writer(tx)
         targets, done = await self._targets(tx, changes)
         links = Links({name: ref for c, t in zip(changes, targets) if c.url and t.id and c.method != "delete" for name, ref in links_of(c.url, f"{t.type}/{t.id}").items()}, self._finder(tx))
@@ -92,7 +92,7 @@ class Commit:
     def _writer(self, tx) -> Writer:
         async def right(resource: dict) -> None:
             await self.structures.judged(partial(valid, resource), lambda query, limit: tx.search(self._binding(query), limit=limit), self.caller.base)
-        return Writer(tx, self.caller, self.world.zone, self.caller.base, self.scope, self.own, right)
+        return Writer(tx, self.caller, self.world.zone, self.caller.base, self.scope, self.recipe, right)
 
     def _finder(self, tx):
         async def find(type: str, condition: str) -> list[str]:
@@ -242,7 +242,7 @@ class Commit:
         pairs = parse.pairs(condition)
         if results := sorted({name.partition(":")[0] for name, _ in pairs} & parse.RESULTS.keys()):
             raise errors.Invalid(f"A condition only selects: {', '.join(results)} has no place in {condition!r}.", expression=results[0])
-        context = parse.Context(self.world.zone, self.caller.base, tx.now, True, own=self.own)
+        context = parse.Context(self.world.zone, self.caller.base, tx.now, True, own=own.read(self.recipe))
         search = await terms.understood(lambda known: parse.parse((type,), pairs, context._replace(terms=known)), lambda query, limit: self._seen(tx, query, limit), context.base)
         if search.query.where == ALL:
             raise errors.Invalid(f"The condition {condition!r} selects nothing in particular.")

@@ -8,7 +8,7 @@ from app import cursor as cursors
 from app import errors, terms
 from app.audit import asked, events, record, touched
 from app.caller import Caller
-from app.change import Change, Done
+from app.change import Change, Done, Prepared
 from app.commit import Commit, tried
 from app.fhir import json, validate
 from app.page import LOG, NOT_LOG, Ask, Page, rendered, without_log
@@ -20,7 +20,7 @@ from app.store.base import Entry, Event, Found
 from app.structures import Structures
 from app.world import World, moment
 
-__all__ = ["Change", "Done", "Page", "Records", "World"]
+__all__ = ["Change", "Done", "Page", "Prepared", "Records", "World"]
 
 _VERSION = re.compile(r"[1-9][0-9]{0,14}")
 

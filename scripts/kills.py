@@ -71,7 +71,7 @@ def prepare(folder: Path, rows: int) -> tuple[Path, Path]:
 
 
 def start(mapping: Path, path: Path, store: str, out: Path) -> subprocess.Popen:
-    words = [sys.executable, "-c", "from app.cli import main; main()", "import", str(mapping), str(path), "--store", store, "--out", str(out)]
+    words = [sys.executable, "-c", "from app.mapping import ahead; ahead.LEAST = 0; from app.cli import main; main()", "import", str(mapping), str(path), "--store", store, "--out", str(out)]
     return subprocess.Popen(words, env={**os.environ, "YILIAN_BUNDLE_LIMIT": str(CHUNK)}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=Path(__file__).parent.parent)
 
 

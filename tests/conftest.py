@@ -4,6 +4,7 @@ from __future__ import annotations
 import uuid
 from urllib.parse import urlsplit
 
+import hypothesis
 import pytest
 import pytest_asyncio
 
@@ -11,6 +12,9 @@ from app.caller import Caller
 from app.main import open_world
 from app.settings import Settings
 from tests.store.conftest import mongo_url, transactions  # noqa: F401 - the session's MongoDB server, for tests of other rooms too
+
+hypothesis.settings.register_profile("house", deadline=None)  # how long an example takes says how busy the machine is
+hypothesis.settings.load_profile("house")
 
 
 @pytest_asyncio.fixture

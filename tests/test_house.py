@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 APP = Path(__file__).parent.parent / "app"
-FLOORS = [("errors", "caller", "settings", "cursor", "terminal"), ("fhir",), ("search",), ("workflow",), ("store",), ("sharing", "audit"), ("world", "change", "links", "terms"), ("structures",), ("commit", "page"), ("records",),
+FLOORS = [("errors", "caller", "settings", "cursor", "terminal"), ("fhir",), ("search",), ("workflow",), ("store",), ("sharing", "audit"), ("world", "links", "terms"), ("structures",), ("change",), ("commit", "page"), ("records",),
           ("referral", "mapping", "auth", "subscriptions", "upkeep"), ("jobs",), ("demo",), ("rest", "console", "imaging"), ("main",), ("authoring",), ("cli",)]
 FLOOR = {room: level for level, rooms in enumerate(FLOORS) for room in rooms}
 GROUND_ORDER = ("errors", "settings", "caller", "cursor", "terminal")

@@ -9,20 +9,21 @@ from app.fhir import validate
 from app.mapping import references
 from app.mapping.ledger import Held, Ledger, Rejected
 from app.mapping.mapped import Mapped
-from app.mapping.merge import Source, State, decide
+from app.mapping.merge import Source, State, decide, prepared
 from app.mapping.reject import Reject
 from app.mapping.rules import Made, Mapping
 
 
 @dataclass(slots=True)
 class Chunk:
-    """The ledger after the chunk, where it comes from, states by `Type/id`, what lookups find, what else is there, and what it has to tell."""
+    """The ledger after the chunk, where it comes from, states by `Type/id`, what lookups find, what else is there, the first column of each rule's key,
+    and what it has to tell."""
     ledger: Ledger
     source: Source
     states: dict[str, State]
     found: dict[str, set[str]]
     there: Container[str]
-    rules: "Columns"
+    keys: dict[str, str]
     held: list[Held] = field(default_factory=list)
     rejected: list[Rejected] = field(default_factory=list)
     met: list[tuple[int, str, str, str]] = field(default_factory=list)
@@ -35,7 +36,7 @@ class Chunk:
         ledger.records += 1
         if mapped.row:
             self.met += [(record.row, *one) for one in mapped.row.unmapped]
-            for name in self.rules.unread_in(mapped.row.values):
+            for name in mapped.unread:
                 ledger.unread[name] = ledger.unread.get(name, 0) + 1
         try:
             if mapped.reject:
@@ -54,7 +55,7 @@ class Chunk:
         elif self._repeats(mapped, outcomes):
             ledger.note("duplicate")
         for made, outcome in zip(mapped.made, outcomes):
-            ledger.count(made.resource["resourceType"], "unchanged" if outcome == "stale" else outcome)
+            ledger.count(made.ref.partition("/")[0], "unchanged" if outcome == "stale" else outcome)
             if outcome == "stale":
                 ledger.note("stale")
         self.states.update(states)
@@ -71,9 +72,9 @@ class Chunk:
     def _resources(self, many: list[Made], row: int, checked: bool) -> tuple[dict[str, State], list[str]]:
         source, states, outcomes = self.source._replace(row=row), {}, []
         for made in many:
-            ref = f"{made.resource['resourceType']}/{made.resource['id']}"
-            outcome, state = decide(made, states.get(ref) or self.states.get(ref), source._replace(newer=made.newer_by), self.rules.keys.get(made.rule, ""))
-            if checked and state.changed:
+            ref = made.ref
+            outcome, state = decide(made, states.get(ref) or self.states.get(ref), source._replace(newer=made.newer_by), self.keys.get(made.rule, ""))
+            if checked and state.changed and prepared(state) is None:
                 _valid(state.content, made)
             states[ref] = state
             outcomes.append(outcome)
@@ -83,23 +84,16 @@ class Chunk:
         """The record says nothing that an earlier row of this file has not said."""
         if not mapped.made or set(outcomes) != {"unchanged"}:
             return False
-        held = [self.states[f"{made.resource['resourceType']}/{made.resource['id']}"].source for made in mapped.made]
+        held = [self.states[made.ref].source for made in mapped.made]
         return all(source and source.file == self.source.file and source.row < mapped.record.row for source in held)
-
-
-class Columns:
-    """Which columns nothing reads, by their place in a record, and the first column of each rule's key."""
-
-    def __init__(self, mapping: Mapping, new: tuple[str, ...]):
-        self.keys = {template.name: next(iter(mapping.keys[template.name].columns), "") for template in mapping.templates}
-        self._unread = [(at, name) for at, name in enumerate((*mapping.columns, *new)) if name in mapping.unread or at >= len(mapping.columns)]
-
-    def unread_in(self, values: list[str | None]) -> list[str]:
-        """The columns that nothing reads and that hold a value here."""
-        return [name for at, name in self._unread if at < len(values) and values[at] is not None]
 
 
 def _valid(content: dict, made: Made) -> None:
     wrong = next((issue for issue in validate.validate(content) if issue.severity in ("error", "fatal")), None)
     if wrong:
         raise Reject("profile", f"{wrong.expression}: {wrong.text}", "", made.place)
+
+
+def keys(mapping: Mapping) -> dict[str, str]:
+    """The first column of each rule's key."""
+    return {template.name: next(iter(mapping.keys[template.name].columns), "") for template in mapping.templates}

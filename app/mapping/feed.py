@@ -8,7 +8,7 @@ import asyncio
 import gc
 import hashlib
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 from app import errors
@@ -16,11 +16,12 @@ from app.caller import Caller, system
 from app.fhir import json
 from app.mapping import ledger as ledgers
 from app.mapping import fed, references, report, tables
-from app.mapping.chunk import Chunk, Columns
+from app.mapping.ahead import Ahead
+from app.mapping.chunk import Chunk, keys
 from app.mapping.identity import Ids, new_secret
 from app.mapping.ledger import Held, Ledger, Rejected, Unmapped
 from app.mapping.mapped import Mapped, again, batches
-from app.mapping.merge import Source, State, written
+from app.mapping.merge import Source, State, prepared, written
 from app.mapping.readers import reader
 from app.mapping.report import Import
 from app.mapping.rules import Mapping, Site
@@ -49,11 +50,11 @@ def caller(site: Site) -> Caller:
 
 
 async def run(world: World, mapping: Mapping, path: Path, *, name: str = "", out: Path | None = None, dry: bool = False, max_rejects: str = "",
-              again: bool = False, progress: Progress | None = None) -> Import:
+              again: bool = False, progress: Progress | None = None, ahead: Ahead | None = None) -> Import:
     """Imports a file; a run of the same file and mapping goes on where it stopped, and a finished one is told from its ledger.
 
     name: under which the file is told, where it is not its own. out: folder for the reports. dry: nothing is written, the store is only read. max_rejects: `500` or `1%`, beyond which it stops.
-    again: map a finished file once more (what is unchanged makes no version).
+    again: map a finished file once more (what is unchanged makes no version). ahead: a process that maps the file ahead.
     Errors: Reject where the file as a whole cannot be read; OSError; Busy; errors.Failure of the waist.
     """
     began, mark = time.monotonic(), _mark(path)
@@ -65,7 +66,7 @@ async def run(world: World, mapping: Mapping, path: Path, *, name: str = "", out
         await job.publish()
     resumed, already = job.ledger.row if job.ledger.records else 0, job.ledger.told
     if job.ledger.state != "done":
-        await job.all(max_rejects, progress)
+        await job.all(max_rejects, progress, ahead)
     await job.release()
     rejects, unmapped = await job.told()
     done = report.result(mapping, job.name, digest, _all_unchanged(job.ledger) if already else job.ledger, rejects, unmapped,
@@ -109,8 +110,8 @@ class _Run:
         self.id = ids("Task", f"{mapping.site.name}/import", (digest, mapping.hash))
         self.ledger, self.version = Ledger(row=self.reader.first), None
         self.source = Source(mapping.name, digest[:12], 0)
-        self.path, self.mark = path, mark
-        self.stored, self.rules = Stored(self.records.search, mapping.site), Columns(mapping, self.reader.new)
+        self.path, self.mark, self.world, self.again = path, mark, world, False
+        self.stored, self.keys = Stored(self.records.search, mapping.site), keys(mapping)
         self.seen: dict[str, State] = {}
         self.held: list[Held] = []
         self.rejected: list[Rejected] = []
@@ -139,21 +140,35 @@ class _Run:
         if held is None:
             return
         self.version, ledger = held.version, ledgers.read_run(json.loads(held.text))
-        self.ledger = Ledger(row=self.reader.first) if again and ledger.state == "done" else ledger
+        self.again = again and ledger.state == "done"
+        self.ledger = Ledger(row=self.reader.first) if self.again else ledger
         if self.ledger.state == "stopped":
             self.ledger.state = "open"
 
-    async def all(self, max_rejects: str, progress: Progress | None) -> None:
+    async def all(self, max_rejects: str, progress: Progress | None, ahead: Ahead | None) -> None:
         """Every chunk that is left, until the end or too many rejects."""
         too_many = limit(max_rejects)
-        mapped = batches(self.reader.records(self.ledger.place, self.ledger.row), self.mapping, self.ids, self.chunk)
-        while self.ledger.state == "open":
-            batch = next(mapped)
-            last = len(batch) < self.chunk
+        async for batch in self._batches(ahead):
+            last, made = len(batch) < self.chunk, self.ledger.created
             await self._same(last)
             await self._write(batch, "done" if last else "open", too_many)
             if progress:
                 progress(self.reader.size if last else self.ledger.place, self.reader.size, self.ledger)
+            if self.ledger.state != "open":
+                break
+            if ahead:
+                ahead.new = 2 * (self.ledger.created - made) >= len(batch)
+
+    async def _batches(self, ahead: Ahead | None) -> AsyncIterator[list[Mapped]]:
+        """The records that are left, by the process that maps ahead; without one, or after its end, mapped here."""
+        if ahead:
+            who = self.records.caller
+            store = (who.organization, self.world.zone, who.base, await self.world.store.recipe())
+            ahead.begin(self.ids.secret, self.digest, self.ledger.place, self.ledger.row, self.chunk, store, not self.again)
+            while (batch := await ahead.batch()) is not None:
+                yield batch
+        for batch in batches(self.reader.records(self.ledger.place, self.ledger.row), self.mapping, self.reader.new, self.ids, self.chunk):
+            yield batch
 
     async def _same(self, last: bool) -> None:
         """Errors: Busy where the file is no longer the one that was hashed; what was read of it since the last chunk is not stored."""
@@ -205,7 +220,7 @@ class _Run:
         states, found = await self.stored.states(batch), await self.stored.found(batch)
         for ref, state in self.seen.items() if found else ():
             references.notice(found, ref, state.content)
-        return Chunk(ledger, source, {**states, **self.seen}, found, self.stored.there, self.rules)
+        return Chunk(ledger, source, {**states, **self.seen}, found, self.stored.there, self.keys)
 
     async def _commit(self, chunk: Chunk) -> None:
         if not self.dry:
@@ -329,7 +344,8 @@ def _changes(chunk: Chunk) -> list[Change]:
 
 def _change(ref: str, state: State) -> Change:
     type, _, id = ref.partition("/")
-    return Change("update", type, id, written(state), place=f"row {state.source.row}: {ref}", **_guarded(state.version))
+    ready = prepared(state)
+    return Change("update", type, id, None if ready else written(state), place=f"row {state.source.row}: {ref}", prepared=ready, **_guarded(state.version))
 
 
 def _guarded(version: int | None) -> dict:

@@ -76,6 +76,11 @@ class Ledger:
     def rejected(self) -> int:
         return self.records - self.accepted
 
+    @property
+    def created(self) -> int:
+        """Resources that it made."""
+        return sum(by["created"] for by in self.resources.values())
+
     def note(self, code: str, times: int = 1) -> None:
         self.notes[code] = self.notes.get(code, 0) + times
 
@@ -171,7 +176,7 @@ def read_held(task: dict) -> list[Held]:
 
 def _plain(held: Held) -> list:
     """Named tuples as lists, for JSON."""
-    return [held.row, held.place, held.length, [list(one) for one in held.made], [list(one) for one in held.targets], held.of]
+    return [held.row, held.place, held.length, [list(one._replace(content=one.resource)) for one in held.made], [list(one) for one in held.targets], held.of]
 
 
 def tally(met: list[tuple[int, str, str, str]]) -> list[Unmapped]:

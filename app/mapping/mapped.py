@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 
 from app.mapping.ledger import Held
@@ -19,29 +19,34 @@ class Mapped:
     row: Row | None = None
     reject: Reject | None = None
     skipped: str = ""
+    unread: list[str] = field(default_factory=list)
+    """The columns that nothing reads and that hold a value here."""
 
 
-def batches(records: Iterator[Record], mapping: Mapping, ids: Callable, size: int) -> Iterator[list[Mapped]]:
-    """The records after the rules, `size` at a time; the last batch holds fewer, or none."""
+def batches(records: Iterator[Record], mapping: Mapping, new: tuple[str, ...], ids: Callable, size: int) -> Iterator[list[Mapped]]:
+    """The records after the rules, `size` at a time; the last batch holds fewer, or none. new: columns that the mapping does not know."""
+    unread = [(at, name) for at, name in enumerate((*mapping.columns, *new)) if name in mapping.unread or at >= len(mapping.columns)]
     while True:
-        batch = [_apply(mapping, record, ids) for record in islice(records, size)]
+        batch = [_apply(mapping, record, ids, unread) for record in islice(records, size)]
         yield batch
         if len(batch) < size:
             return
 
 
-def _apply(mapping: Mapping, record: Record, ids: Callable) -> Mapped:
+def _apply(mapping: Mapping, record: Record, ids: Callable, unread: list[tuple[int, str]]) -> Mapped:
     if record.reject:
         return Mapped(record, [], None, record.reject)
-    row = Row(record.values, ids)
+    row, values = Row(record.values, ids), record.values
+    mapped = Mapped(record, [], row, skipped=record.skip, unread=[name for at, name in unread if at < len(values) and values[at] is not None])
     if record.skip:
-        return Mapped(record, [], row, skipped=record.skip)
+        return mapped
     row.warnings += record.warnings
     try:
-        skipped = mapping.skip(row)
-        return Mapped(record, [] if skipped else mapping.apply(row), row, skipped=skipped)
+        mapped.skipped = mapping.skip(row)
+        mapped.made = [] if mapped.skipped else mapping.apply(row)
     except Reject as reject:
-        return Mapped(record, [], row, reject)
+        mapped.reject = reject
+    return mapped
 
 
 def again(held: Held) -> Mapped:

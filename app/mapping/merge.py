@@ -6,17 +6,15 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
-from hashlib import sha256
 from typing import NamedTuple
 
 from app import errors
 from app.fhir import json
+from app.mapping.content import FIRST, Early, bare, mark, split, whole
 from app.mapping.reject import Reject
 from app.mapping.rules import CHANGES, Made
 
 SOURCE = re.compile(r"urn:fhir-import:(?P<site>[^/#]+)/(?P<mapping>[^#]+)#(?P<file>[0-9a-f]{12})/(?P<row>\d+)/(?P<content>[0-9a-f]{12})(?:/(?P<newer>.+))?")
-SERVER = ("versionId", "lastUpdated", "source")
-CUSTODIAN = "https://yilian.example/fhir/CodeSystem/custodian"
 
 
 class Source(NamedTuple):
@@ -30,14 +28,18 @@ class Source(NamedTuple):
 class State(NamedTuple):
     """A resource as it is, or as this chunk will leave it.
 
-    content: without what the server or the feed put into meta. source: None where no feed of this site wrote it as it stands.
+    held: its content, see app.mapping.content. source: None where no feed of this site wrote it as it stands.
     version: the stored one (None: nothing is stored). changed: this chunk writes it.
     """
 
-    content: dict
+    held: dict | Early
     source: Source | None
     version: int | None = None
     changed: bool = False
+
+    @property
+    def content(self) -> dict:
+        return whole(self.held)
 
 
 def stored(text: bytes, version: int, site: str) -> State:
@@ -46,52 +48,42 @@ def stored(text: bytes, version: int, site: str) -> State:
     return _state(bare(resource), resource, version, site)
 
 
-def _state(content: dict, resource: dict, version: int, site: str) -> State:
+def _state(content: dict | Early, resource: dict, version: int, site: str) -> State:
     named = SOURCE.fullmatch((resource.get("meta") or {}).get("source") or "")
-    if not named or named["site"] != site or named["content"] != digest(content):
+    if not named or named["site"] != site or named["content"] != mark(content):
         return State(content, None, version)
     return State(content, Source(f"{site}/{named['mapping']}", named["file"], int(named["row"]), named["newer"]), version)
 
 
-def same(resource: dict, text: bytes, version: int, site: str) -> State | None:
-    """The state of a stored resource that says exactly what `resource` does, found without reading it whole; None where that does not show.
+def same(content: dict | Early, text: bytes, version: int, site: str) -> State | None:
+    """The state of a stored resource that says exactly what `content` does, found without reading it whole; None where that does not show.
 
     What follows meta in the text is compared as it stands, so the two have the same elements in the same order.
     """
-    rest = json.dumps({key: value for key, value in resource.items() if key not in ("resourceType", "id", "meta")})[1:]
+    ours, rest = split(content)
     head = text.removesuffix(rest)
-    if len(head) == len(text) or not head.endswith(b"},"):
+    if len(head) == len(text) or not head.endswith(b"}" if rest == b"}" else b"},"):
         return None
     try:
-        first = json.loads(head[:-1] + b"}")
+        first = json.loads(head.removesuffix(b",") + b"}")
     except errors.Malformed:
         return None
-    content = bare(first)
-    if set(first) != {"resourceType", "id", "meta"} or content != {key: resource[key] for key in ("resourceType", "id", "meta") if key in resource}:
+    if first.keys() != set(FIRST) or json.dumps(bare(first)) != ours + b"}":
         return None
-    return _state(resource, first, version, site)
-
-
-def bare(resource: dict) -> dict:
-    """The resource without version, time, source and custodian: what the no-op comparison looks at."""
-    meta = {key: value for key, value in (resource.get("meta") or {}).items() if key not in SERVER}
-    tags = [tag for tag in meta.pop("tag", []) if tag.get("system") != CUSTODIAN]
-    rest = {key: value for key, value in resource.items() if key != "meta"}
-    meta |= {"tag": tags} if tags else {}
-    return {**rest, "meta": meta} if meta else rest
-
-
-def digest(content: dict) -> str:
-    """12 hex digits of a content, whatever the order of its elements."""
-    return sha256(json.dumps(dict(sorted(content.items())))).hexdigest()[:12]
+    return _state(content, first, version, site)
 
 
 def written(state: State) -> dict:
     """The resource to write, its source said in meta."""
     source, content = state.source, state.content
     newer = f"/{source.newer}" if source.newer else ""
-    text = f"urn:fhir-import:{source.mapping}#{source.file}/{source.row}/{digest(content)}{newer}"
+    text = f"urn:fhir-import:{source.mapping}#{source.file}/{source.row}/{mark(state.held)}{newer}"
     return {**content, "meta": {**content.get("meta", {}), "source": text}}
+
+
+def prepared(state: State):
+    """What a new resource is stored as (app.records.Prepared), where a process made it ahead and it is still that."""
+    return state.held.prepared if state.version is None and state.held.__class__ is Early else None
 
 
 def decide(made: Made, state: State | None, source: Source, column: str) -> tuple[str, State]:
@@ -102,12 +94,14 @@ def decide(made: Made, state: State | None, source: Source, column: str) -> tupl
     if state is None:
         if made.write in CHANGES:
             raise Reject("absent", f"the {made.resource['resourceType']} that it changes is not stored; import that first", column, made.place)
-        return "created", State(made.resource, source, None, True)
+        return "created", State(made.content, source, None, True)
+    if state.held is made.content:
+        return "unchanged", state
     _must_match(made, state.content, column)
     if made.write == "create":
         return "unchanged", state
     after = _merged(made, state.content)
-    if digest(after) == digest(state.content):
+    if mark(after) == mark(state.held):
         return "unchanged", state
     if state.source is None:
         raise Reject("edited-elsewhere", f"the stored {made.resource['resourceType']} was changed by somebody else since it was imported", column, made.place)

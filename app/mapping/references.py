@@ -12,13 +12,13 @@ def resolved(made: list[Made], targets: list[Target], there: Container[str], fou
 
     there: `Type/id` of what exists; found: what each lookup finds. Errors: Reject `dangling` where a target is not here yet, `ambiguous`.
     """
-    own, ids = {_ref(one) for one in made}, {}
+    own, ids = {one.ref for one in made}, {}
     for target in targets:
         if "?" in target.reference:
             ids[target.reference] = _one(target, found.get(target.reference, set()))
         elif target.reference not in own and target.reference not in there:
             raise _dangling(target)
-    return [one._replace(resource=_with(one.resource, ids)) for one in made] if ids else made
+    return [one._replace(content=_with(one.resource, ids)) for one in made] if ids else made
 
 
 def _one(target: Target, refs: set[str]) -> dict:
@@ -35,10 +35,6 @@ def _one(target: Target, refs: set[str]) -> dict:
 def _dangling(target: Target) -> Reject:
     type = target.reference.partition("?")[0].partition("/")[0]
     return Reject("dangling", f"the {type} that it refers to is not here yet; the record is held until it comes", target.column, target.place)
-
-
-def _ref(made: Made) -> str:
-    return f"{made.resource['resourceType']}/{made.resource['id']}"
 
 
 def _with(value, ids: dict[str, dict]):

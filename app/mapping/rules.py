@@ -16,6 +16,7 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from app.mapping import expression as tree
+from app.mapping.content import Early, whole
 from app.mapping.document import List, Map, Mistake, Text, extended, load, place, shown
 from app.mapping.frame import MAPPING, SITE, framed
 from app.mapping.functions import FUNCTIONS, ON_NOTHING, SOURCES
@@ -91,13 +92,22 @@ class Made(NamedTuple):
     """A resource that a record gives: `rule` is its name in the mapping; `newer_by` a dateTime or None; `empty` the elements that a snapshot deletes,
     `once` those that a stored resource keeps."""
     rule: str
-    resource: dict
+    content: dict | Early
     write: str
     must_match: tuple[str, ...]
     newer_by: str | None
     place: str
     empty: tuple[str, ...] = ()
     once: tuple[str, ...] = ()
+
+    @property
+    def resource(self) -> dict:
+        return whole(self.content)
+
+    @property
+    def ref(self) -> str:
+        """`Type/id`."""
+        return self.content.ref if self.content.__class__ is Early else f"{self.content['resourceType']}/{self.content['id']}"
 
 
 class Part(NamedTuple):
@@ -220,7 +230,7 @@ def site_of(home: Path) -> Site:
     if not re.fullmatch(r"[A-Za-z0-9.-]{0,32}", prefix):
         raise Mistake(place(prefix, node.place), f"'{prefix}' is no prefix of ids: letters, digits, - and ., 32 at most")
     systems = {"organization": f"Organization/{organization}", **node.get("systems", {})}
-    return Site(name, organization, prefix, systems)
+    return Site(str(name), str(organization), str(prefix), systems)
 
 
 def _need(node: Map, name: str):

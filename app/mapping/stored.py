@@ -6,8 +6,9 @@ from collections.abc import AsyncIterator, Iterable
 
 from app.fhir import json
 from app.mapping import references
+from app.mapping.content import CUSTODIAN, Early
 from app.mapping.mapped import Mapped, targets
-from app.mapping.merge import CUSTODIAN, State, same, stored
+from app.mapping.merge import State, same, stored
 from app.mapping.rules import Site
 
 PAGE = 200
@@ -25,10 +26,11 @@ class Stored:
 
     async def states(self, batch: list[Mapped]) -> dict[str, State]:
         """The states by `Type/id` of all that the batch names."""
-        wanted: dict[str, dict[str, dict]] = {}
+        wanted: dict[str, dict[str, dict | Early]] = {}
         for mapped in batch:
             for made in mapped.made:
-                wanted.setdefault(made.resource["resourceType"], {})[made.resource["id"]] = made.resource
+                type, _, id = made.ref.partition("/")
+                wanted.setdefault(type, {})[id] = made.content
         states = {}
         for type, by in wanted.items():
             for ref, entry in (await self.fetch(type, sorted(by))).items():

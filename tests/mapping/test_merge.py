@@ -4,7 +4,8 @@ from __future__ import annotations
 import pytest
 
 from app.fhir import json
-from app.mapping.merge import CUSTODIAN, Source, State, decide, same, stored, written
+from app.mapping.content import CUSTODIAN
+from app.mapping.merge import Source, State, decide, same, stored, written
 from app.mapping.reject import Reject
 from app.mapping.rules import Made
 
