@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -64,6 +65,8 @@ def test_(name: Named = "") -> None:
     with told(Mistake, Reject):
         for folder in dict.fromkeys(path.parent for path in files):
             for case in cases.cases(folder):
+                if not cases.named(case).is_file():
+                    raise Mistake(f"{folder.name}/{case.name}", f"there is no mapping {cases.named(case).stem} for this case")
                 if cases.named(case) not in files:
                     continue
                 differences = cases.differences(case)
@@ -97,13 +100,16 @@ def explain_(mapping: Named, path: Annotated[Path, typer.Argument(help="a file o
 
 @app.command("new")
 def new_(sample: Annotated[Path, typer.Argument(help="a file of the export")], site: Annotated[str, typer.Option(help="the site's name")],
-         name: Annotated[str, typer.Option(help="the mapping's name; else the sample's")] = "", out: Annotated[Path, typer.Option(help="folder of the sites")] = Path("mappings")) -> None:
+         name: Annotated[str, typer.Option(help="the mapping's name; else the sample's")] = "", out: Annotated[Path, typer.Option(help="folder of the sites")] = Path("mappings"),
+         type: Annotated[str, typer.Option(help="what a record makes, such as Observation")] = "Patient") -> None:
     """Draft a mapping from a sample file: columns, guessed types and encoding, code tables to fill in."""
     folder, name = out / site, name or "".join(c if c.isascii() and (c.isalnum() or c in "-_") else "-" for c in sample.stem).strip("-") or "draft"
     if not sample.is_file() or not site.replace("-", "").isalnum() or not site.isascii():
-        stop("A draft takes a sample file and a --site of letters, digits and -.", 2)
+        stop(f"A draft takes a sample file, which {sample} is not, and a --site." if not sample.is_file() else "A --site is made of letters, digits and -.", 2)
+    if not re.fullmatch(r"\w[\w-]*", name) or name == "site":
+        stop(f"'{name}' is no name of a mapping: letters, digits, - and _, and not 'site'.", 2)
     with told(Mistake, Reject):
-        for file, text in draft.drafted(sample, site, name, folder).items():
+        for file, text in draft.drafted(sample, site, name, folder, type).items():
             path = folder / file
             if path.exists():
                 stop(f"{path} is there already; it was left as it is. Give the draft another --name.", 2)

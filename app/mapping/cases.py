@@ -10,7 +10,7 @@ from pathlib import Path
 from app import errors
 from app.fhir import path as fhirpath
 from app.fhir import validate
-from app.mapping.document import Map, Mistake, Text, load
+from app.mapping.document import Map, Mistake, Text, load, shown
 from app.mapping.frame import CASE, framed
 from app.mapping.identity import Ids
 from app.mapping.readers import reader
@@ -44,7 +44,7 @@ def differences(case: Path) -> list[str]:
     mapping = compile(named(case))
     source = next(iter(sorted(case.glob("in.*"))), None)
     if source is None:
-        raise Mistake(str(case.name), "the case has no in.* file")
+        raise Mistake(shown(case), "the case has no in.* file")
     try:
         made, rejects = _run(mapping, source)
     except Reject as refused:

@@ -58,7 +58,7 @@ def _zipped(path: Path, name: str, rank: Callable[[str], int]) -> Iterator[File]
                 with archive.open(member) as packed:
                     yield from _unpacked(packed, parts[-1], f"{name}/{member.filename}", member.compress_size)
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, UnicodeDecodeError) as error:
-        raise Reject("csv-structure", f"the archive cannot be read ({error})") from None
+        raise Reject("csv-structure", f"{name}: the archive cannot be read ({error})") from None
 
 
 def _gzipped(path: Path, name: str, rank: Callable[[str], int]) -> Iterator[File]:
@@ -66,7 +66,7 @@ def _gzipped(path: Path, name: str, rank: Callable[[str], int]) -> Iterator[File
         with gzip.open(path) as packed:
             yield from _unpacked(packed, path.stem, name, path.stat().st_size)
     except (gzip.BadGzipFile, zlib.error, EOFError) as error:
-        raise Reject("csv-structure", f"the archive cannot be read ({error})") from None
+        raise Reject("csv-structure", f"{name}: the archive cannot be read ({error})") from None
 
 
 UNPACKED = {".zip": _zipped, ".gz": _gzipped}

@@ -13,7 +13,7 @@ from app.cli import app
 from app.fhir import json
 from app.jobs import trace as traces
 from app.main import open_world
-from app.mapping import check, draft, explain, reference, rules
+from app.mapping import check, draft, explain, feed, reference, rules
 from app.records import Records
 from app.settings import Settings, shipped
 from tests.conftest import operator
@@ -157,3 +157,73 @@ async def _traced(folder: Path) -> None:
         assert {json.loads(each.text)["name"][0]["text"] for each in patients} == {"钱一", "孙二"}
         log = (await records.search(("AuditEvent",), [("subtype", "history-instance")])).entries
         assert {f"Patient/{each.id}" for each in patients} <= {e["what"]["reference"].partition("/_history")[0] for one in log for e in json.loads(one.text).get("entity", []) if "reference" in e.get("what", {})}
+
+
+LAB = "检验号,病人号,项目,结果,时间\n" + "".join(f"L{n},P{n % 3},血糖{n},{n}.5,2026-01-0{1 + n % 9} 08:00\n" for n in range(30))
+
+
+def _kept(folder, made: dict[str, str]):
+    """The draft on disk."""
+    for name, text in made.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text, encoding="utf-8")
+    return next(path for path in folder.glob("*.yaml") if path.name != "site.yaml")
+
+
+@pytest.mark.parametrize("type", ["AuditEvent", "AllergyIntolerance", "Claim", "Condition", "DiagnosticReport", "Encounter", "Immunization", "MedicationRequest", "Observation", "PaymentNotice", "Provenance", "ServiceRequest"])
+def test_a_draft_of_any_type_passes_the_check(tmp_path, type):
+    (tmp_path / "lab.csv").write_text(LAB, encoding="utf-8")
+    path = _kept(tmp_path / "n", draft.drafted(tmp_path / "lab.csv", "n", "lab", tmp_path / "n", type))
+    assert check.faults(path) == [] and f"type: {type}" in path.read_text(encoding="utf-8")
+
+
+def test_a_draft_guesses_whom_a_resource_is_about_when_and_how_much(tmp_path):
+    (tmp_path / "lab.csv").write_text(LAB, encoding="utf-8")
+    text = draft.drafted(tmp_path / "lab.csv", "n", "lab", tmp_path / "n", "Observation")["lab.yaml"]
+    for line in ('key: [observation, "= 检验号"]', 'subject: "= 病人号 | lookup(Patient, $mrn)"', "effectiveDateTime: \"= 时间 | datetime('yyyy-MM-dd HH:mm')\"", "valueQuantity: \"= 结果 | quantity('1')\""):
+        assert line in text
+
+
+TREES = {"in.ndjson": '{"号":"1","人":{"姓名":"张三"},"项":[{"码":"a"}]}\n{"号":"2","人":{"姓名":"李四"}}\n',
+         "in.json": '{"total":2,"data":{"visits":[{"号":"1","人":{"姓名":"张三"},"项":[{"码":"a"}]},{"号":"2","人":{"姓名":"李四"}}]}}',
+         "top.json": '[{"号":"1","人":{"姓名":"张三"},"项":[{"码":"a"}]},{"号":"2","人":{"姓名":"李四"}}]',
+         "in.xml": '<a xmlns="urn:x"><head><date>1</date></head><rows><row 号="1"><人><姓名>张三</姓名></人><项><码>a</码></项></row><row 号="2"><人><姓名>李四</姓名></人></row></rows></a>'}
+ROWS = {"in.ndjson": "kind: ndjson, null", "in.json": 'kind: json, rows: "data.visits"', "top.json": "kind: json, null", "in.xml": 'kind: xml, rows: "row"'}
+
+
+@pytest.mark.parametrize("name", TREES)
+async def test_a_draft_comes_from_trees_and_imports_them(sqlite_world, tmp_path, name):
+    (tmp_path / name).write_text(TREES[name], encoding="utf-8")
+    path = _kept(tmp_path / "n", draft.drafted(tmp_path / name, "n", "visits", tmp_path / "n"))
+    assert check.faults(path) == [] and ROWS[name] in path.read_text(encoding="utf-8") and "码" in path.read_text(encoding="utf-8")
+    done = await feed.run(sqlite_world, rules.compile(path), tmp_path / name)
+    assert (done.records, done.accepted, done.unread) == (2, 2, {})
+    page = await Records(sqlite_world, operator()).search(("Patient",), [])
+    assert sorted((one["identifier"][0]["value"], one["name"][0]["text"]) for one in (json.loads(entry.text) for entry in page.entries)) == [("1", "张三"), ("2", "李四")]
+
+
+def test_utf16_without_a_mark_is_guessed(tmp_path):
+    (tmp_path / "in.csv").write_bytes("编号,姓名\n1,张三\n2,李上\n".encode("utf-16-le"))
+    path = _kept(tmp_path / "n", draft.drafted(tmp_path / "in.csv", "n", "x", tmp_path / "n"))
+    assert "encoding: utf-16" in path.read_text(encoding="utf-8") and '"姓名"' in path.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name, text", [("a.json", '{"a":1}'), ("b.json", '{"a":'), ("c.json", '{"a":1}\n{"a":2}'), ("d.xml", "<a>"), ("e.xml", "<a>x</a>"), ("f.xml", "x"), ("g.ndjson", ""), ("h.json", ""), ("i.ndjson", "x\n"), ("j.xml", "")])
+def test_what_no_draft_comes_from_says_why(tmp_path, name, text):
+    (tmp_path / name).write_text(text, encoding="utf-8")
+    code, told = yilian("map", "new", str(tmp_path / name), "--site", "n", "--out", str(tmp_path / "sites"))
+    assert code == 2 and name in told.replace("\n", "") and not (tmp_path / "sites").exists()
+
+
+@pytest.mark.parametrize("words, told", [(("--name", "../y"), "is no name of a mapping"), (("--name", "a b"), "is no name of a mapping"), (("--name", "site"), "is no name of a mapping"),
+                                         (("--type", "Pet"), "no resource type 'Pet'"), (("--site", "../x"), "--site is made of")])
+def test_a_draft_stays_in_its_folder(tmp_path, words, told):
+    (tmp_path / "lab.csv").write_text(LAB, encoding="utf-8")
+    code, text = yilian("map", "new", str(tmp_path / "lab.csv"), "--site", "n", "--out", str(tmp_path / "sites"), *words)
+    assert code == 2 and told in text and not (tmp_path / "sites").exists()
+
+
+def test_a_draft_of_names_that_hold_quotes_and_line_ends_passes_the_check(tmp_path):
+    (tmp_path / "in.csv").write_text('"患者编号","a ""b""","c\nd","e: #f"\n1,2,3,4\n', encoding="utf-8", newline="")
+    assert check.faults(_kept(tmp_path / "n", draft.drafted(tmp_path / "in.csv", "n", "x", tmp_path / "n"))) == []
+    assert check.faults(_kept(tmp_path / "m", draft.drafted(tmp_path / "in.csv", "m", "x", tmp_path / "m", "Observation"))) == []

@@ -42,7 +42,7 @@ class Reader:
 
     def __init__(self, path: Path, mapping):
         self.path, self.source, self.size = path, mapping.source, path.stat().st_size
-        self.mark, self.encoding = self.source.options.get("delimiter", ","), _encoding(path, self.source.encoding or "utf-8")
+        self.mark, self.encoding = self.source.options.get("delimiter", ","), ordered(path, self.source.encoding or "utf-8")
         with open(path, "rb") as file:
             first = next(self._records(lines(file, 0, self.encoding), None, 1), None)
         if first is None or first.fields is None:
@@ -201,7 +201,7 @@ def _quoted(text: str, mark: str) -> tuple[list[str], bool]:
         at += 1
 
 
-def _encoding(path: Path, declared: str) -> str:
+def ordered(path: Path, declared: str) -> str:
     """The encoding with its byte order: UTF-16 says it in a mark, and is little-endian without one."""
     if declared != "utf-16":
         return declared

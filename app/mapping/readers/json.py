@@ -5,6 +5,7 @@ http://ndjson.org, https://www.rfc-editor.org/rfc/rfc8259. Numbers keep their te
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import ijson
 
@@ -94,3 +95,15 @@ class Document(TreeReader):
         return self.spread(at, 1, leaves(value))
 
 
+def rows(sample: Path) -> str:
+    """Where the list of objects stands in a JSON document: `data.visits`, or nothing where it is at the top. Errors: ValueError."""
+    try:
+        with open(sample, "rb") as file:
+            before = ("", "")
+            for path, event, _ in ijson.parse(file):
+                if event == "start_map" and before == (path.removesuffix(".item").removesuffix("item"), "start_array"):
+                    return before[0]
+                before = path, event
+    except (ijson.JSONError, UnicodeDecodeError, RecursionError) as error:
+        raise ValueError(f"{sample.name} is no JSON ({str(error).splitlines()[0][:100]}); a file of one object a line is called .ndjson.") from None
+    raise ValueError(f"{sample.name} holds no list of objects to draft a mapping from.")

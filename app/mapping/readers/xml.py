@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 
 from lxml import etree
 
@@ -13,6 +14,9 @@ from app.mapping.document import Map, Mistake
 from app.mapping.readers.cells import Cells
 from app.mapping.readers.nested import TreeReader
 from app.mapping.reject import Reject
+
+STEPS = 20_000
+"""Elements that are looked at for the one that is a record."""
 
 
 class Reader(TreeReader):
@@ -68,3 +72,27 @@ def _forget(element) -> None:
     element.clear()
     while element.getprevious() is not None:
         del element.getparent()[0]
+
+
+def rows(sample: Path) -> str:
+    """The element of an XML document that is a record: the outermost one that has content and stands more than once, else the first below the top. Errors: ValueError."""
+    path, counts, full = [], Counter(), set()
+    try:
+        with open(sample, "rb") as file:
+            for step, (event, element) in enumerate(etree.iterparse(file, events=("start", "end"), resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False)):
+                if event == "end":
+                    path.pop()
+                    element.clear()
+                else:
+                    full.add(tuple(path))
+                    path.append(etree.QName(element).localname)
+                    counts[tuple(path)] += 1
+                    full |= {tuple(path)} if element.attrib else set()
+                if step > STEPS:
+                    break
+    except etree.XMLSyntaxError as error:
+        raise ValueError(f"{sample.name} is no XML ({error.msg})") from None
+    found = [one for one in counts if len(one) > 1 and one in full]
+    if not found:
+        raise ValueError(f"{sample.name} has no element below its first that could be a record.")
+    return min(found, key=lambda one: (counts[one] == 1, len(one)))[-1]

@@ -1,0 +1,130 @@
+"""A sample of an export, looked at: its kind, how it is written, and what its columns hold. All but the kind is guessed."""
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import NamedTuple
+
+from app.mapping.chinese import check
+from app.mapping.readers import json as json_reader
+from app.mapping.readers import reader
+from app.mapping.readers import xml as xml_reader
+from app.mapping.readers.csv import ordered
+from app.mapping.rules import compile
+
+KINDS = {".csv": "csv", ".txt": "csv", ".tsv": "csv", ".dbf": "dbf", ".xlsx": "excel", ".xls": "excel", ".ndjson": "ndjson", ".jsonl": "ndjson", ".json": "json", ".xml": "xml"}
+ENCODED, TREES = ("csv", "dbf"), ("ndjson", "json", "xml")
+SAMPLE = 2_000
+"""Records that are looked at."""
+FEW, SHORT = 20, 8
+"""Different values that a code column has at most, and how long they are."""
+MOMENTS = {"yyyy-MM-dd HH:mm:ss": r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", "yyyy-MM-dd HH:mm": r"\d{4}-\d\d-\d\d \d\d:\d\d", "yyyyMMddHHmmss": r"(19|20)\d{12}",
+           "yyyy-MM-ddTHH:mm:ss": r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d", "yyyy/M/d H:mm:ss": r"\d{4}/\d\d?/\d\d? \d\d?:\d\d:\d\d", "yyyy/M/d H:mm": r"\d{4}/\d\d?/\d\d? \d\d?:\d\d"}
+DATES = {"yyyy-MM-dd": r"\d{4}-\d\d-\d\d", "yyyyMMdd": r"(19|20)\d\d[01]\d[0-3]\d", "yyyy/M/d": r"\d{4}/\d\d?/\d\d?"}
+NAMED = (("name", r"姓名|患者姓名|病人姓名|^name$|patient.?name"), ("gender", r"性别|^sex$|gender"), ("birthDate", r"出生|生日|birth"), ("telecom", r"电话|手机|phone|mobile"),
+         ("address", r"住址|地址|address"), ("key", r"患者编号|病案号|患者号|病人|patient.?(id|no)|mrn|病历号"))
+"""Element of a Patient, and what a column for it is called."""
+SITE = "site: draft\norganization: draft\n"
+
+
+class Column(NamedTuple):
+    """A column: `kind` is text, code, date, datetime, number or card; `form` of a date; `codes` of a code column; whether no value stands in it twice, and none is empty."""
+    name: str
+    kind: str
+    form: str = ""
+    codes: tuple[str, ...] = ()
+    unique: bool = False
+
+
+def source(sample: Path) -> tuple[str, bool]:
+    """What stands under `source:` for a file, as text, and whether an encoding in it is guessed. Errors: ValueError for a kind of file that it does not know."""
+    kind = KINDS.get(sample.suffix.lower())
+    if not kind:
+        raise ValueError(f"{sample.name}: a mapping is drafted from {', '.join(sorted(KINDS))}; write one for other files by hand.")
+    told = [f"kind: {kind}"]
+    if kind in ENCODED:
+        encoding = guessed(sample)
+        told.append(f"encoding: {encoding}")
+        told += _delimiter(sample, encoding) if kind == "csv" else []
+    elif kind in ROWS:
+        told += [f"rows: {json.dumps(rows, ensure_ascii=False)}"] if (rows := ROWS[kind](sample)) else []
+    return f"{{{', '.join(told)}, null: ['-', 无], zone: Asia/Shanghai}}", kind in ENCODED
+
+
+def guessed(sample: Path) -> str:
+    """By its mark, or by its zero bytes, UTF-16; else UTF-8 where all is, else GB18030 where all is. Errors: ValueError."""
+    with open(sample, "rb") as file:
+        raw = file.read(1 << 22)
+    whole = raw[:raw.rfind(b"\n") + 1 or None]
+    if raw[:2] in (b"\xff\xfe", b"\xfe\xff") or b",\0" in whole and b"\n\0" in raw and _reads(raw[:len(raw) // 2 * 2], "utf-16-le"):
+        return "utf-16"
+    for encoding in ("utf-8", "gb18030"):
+        if _reads(whole, encoding):
+            return encoding
+    raise ValueError(f"{sample.name} is neither UTF-8 nor GB18030 throughout; save it as one of them, or write the mapping by hand.")
+
+
+def _reads(raw: bytes, encoding: str) -> bool:
+    try:
+        return bool(raw.decode(encoding)) or True
+    except UnicodeDecodeError:
+        return False
+
+
+def _delimiter(sample: Path, encoding: str) -> list[str]:
+    with open(sample, encoding=ordered(sample, encoding), errors="replace") as file:
+        head = file.readline()
+    mark = max(",\t;|", key=head.count)
+    return [] if mark == "," else [f"delimiter: {'tab' if mark == chr(9) else repr(mark)}"]
+
+
+ROWS = {"json": json_reader.rows, "xml": xml_reader.rows}
+"""Kind -> what finds where the records are."""
+
+
+def columns(sample: Path, source: str) -> list[Column]:
+    """The columns of the sample with what their values look like. Errors: ValueError where there is none, or no record; Reject for a file that cannot be read."""
+    names, values, records = _read(sample, source, ())
+    if not values and records:  # a tree: its paths are known once it was read
+        names, values, records = _read(sample, source, names)
+    if not any(values):
+        raise ValueError(f"{sample.name} has no records to draft a mapping from.")
+    return [_column(name, found, records) for name, found in zip(names, values) if name]
+
+
+def _read(sample: Path, source: str, expect: tuple[str, ...]) -> tuple[tuple[str, ...], list[list[str]], int]:
+    """Names of the columns, their values, and how many records were read, by a mapping that expects these columns."""
+    with TemporaryDirectory(prefix="yilian-") as folder:
+        home = Path(folder) / "draft"
+        home.mkdir()
+        (home / "site.yaml").write_text(SITE, encoding="utf-8")
+        (home / "draft.yaml").write_text(f"mapping: draft\nversion: 0.0.0\nsource: {source}\ncolumns: {{expect: {json.dumps(expect)}}}\nresources:\n"
+                                         "  one: {type: Basic, key: [row, \"= concat('x')\"]}\n", encoding="utf-8")
+        read = reader(sample, compile(home / "draft.yaml"))
+        values: list[list[str]] = [[] for _ in expect or read.new]
+        number = 0
+        for number, record in zip(range(1, SAMPLE + 1), read.records()):
+            for column, value in zip(values, record.values or ()):
+                if value is not None:
+                    column.append(value)
+    return expect or read.new, values, number
+
+
+def _column(name: str, values: list[str], records: int) -> Column:
+    unique = len(set(values)) == len(values) == records
+    for kind, forms in (("datetime", MOMENTS), ("date", DATES)):
+        for form, pattern in forms.items():
+            if values and all(re.fullmatch(pattern, value) for value in values):
+                return Column(name, kind, form, (), unique)
+    if values and sum(not check(value) for value in values) * 10 >= len(values) * 9:
+        return Column(name, "card", "", (), unique)
+    counts = Counter(values)
+    short = values and len(counts) <= FEW and max(map(len, counts)) <= SHORT and not any(re.search(pattern, name, re.IGNORECASE) for element, pattern in NAMED if element != "gender")
+    if short and (len(values) >= 3 * len(counts) or re.search(dict(NAMED)["gender"], name, re.IGNORECASE)):
+        return Column(name, "code", "", tuple(sorted(counts)))
+    if values and all(re.fullmatch(r"-?(0|[1-9]\d{0,8})(\.\d+)?", value) for value in values):
+        return Column(name, "number", "", (), unique)
+    return Column(name, "text", "", (), unique)
