@@ -53,21 +53,40 @@ def _own_rows(resource: dict, frame: Frame, own: Own) -> list[Row]:
     return [*found, *_hulls(found), *content.rows(resource, [row.text for row in found if row.text and row.param in plan.strings])]
 
 
-def _with_contained(rows: list[Row], held: dict[str, dict], frame: Frame, own: Own, depth: int = 0) -> list[Row]:
-    """With the rows of what is contained, under the name of the parameter that refers to it: `Observation.subject>Patient.name`, and `Observation.subject>Patient` that it is there."""
-    found = []
-    for row in rows:
+def _with_contained(rows: list[Row], held: dict[str, dict], frame: Frame, own: Own) -> list[Row]:
+    """With the rows of what is contained, under the name of the parameter that refers to it: `Observation.subject>Patient.name`, and `Observation.subject>Patient` that it is there.
+
+    Hop by hop, what one way leads to all at once: what refers to one another would be met over and over.
+    """
+    found, ways = _parted(rows, held)
+    known: dict[str, tuple[list[Row], dict[str, dict]]] = {}
+    for _ in range(INSIDE):
+        further: dict[str, dict] = {}
+        for way, ids in ways.items():
+            for id in ids:
+                if id not in known:
+                    inside = Frame(frame.zone, frame.base, held[id])
+                    inside.group = frame.group  # of two that are contained, the groups are told apart
+                    known[id] = _parted(_own_rows(held[id], inside, own), held)
+                    frame.group = inside.group
+                below, on = known[id]
+                found.append(Row(way + held[id]["resourceType"]))
+                found += [row._replace(param=way + row.param) for row in below]
+                for param, those in on.items():
+                    further.setdefault(way + param, {}).update(those)
+        ways = further
+    return found
+
+
+def _parted(rows: list[Row], held: dict[str, dict]) -> tuple[list[Row], dict[str, dict]]:
+    """The rows, each once, and by the name of each parameter with `>` the ids of what is contained and referred to."""
+    found, refs = [], {}
+    for row in dict.fromkeys(rows):
         if not row.param.endswith(CONTAINED):
             found.append(row)
-        elif row.code in held and depth < INSIDE:
-            inner, way = held[row.code], row.param.removesuffix(CONTAINED) + ">"
-            inside = Frame(frame.zone, frame.base, inner)
-            inside.group = frame.group  # of two that are contained, the groups are told apart
-            below = _own_rows(inner, inside, own)
-            frame.group = inside.group
-            found.append(Row(way + inner["resourceType"]))
-            found += [each._replace(param=way + each.param) for each in _with_contained(below, held, frame, own, depth + 1)]
-    return found
+        elif row.code in held:
+            refs.setdefault(row.param.removesuffix(CONTAINED) + ">", {})[row.code] = None
+    return found, refs
 
 
 def _hulls(rows: list[Row]) -> list[Row]:

@@ -1,6 +1,8 @@
 """Chains are evaluated inside contained resources. https://hl7.org/fhir/R4/search.html#contained"""
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from app.search import index
@@ -51,3 +53,13 @@ def test_what_refers_to_one_another_ends():
     rows = index.rows(circle, ZONE)
     assert Row("Observation.subject>Patient.link>Patient") in rows and max(row.param.count(">") for row in rows) == INSIDE
     assert not any(row.param.endswith(":contained") for row in rows)
+
+
+def test_a_thicket_costs_what_it_holds():
+    """Sixty that refer to each other by six parameters: each way is walked once, not each path (which are millions)."""
+    others = [{"reference": f"#{i}"} for i in range(60)]
+    links = dict.fromkeys(("hasMember", "derivedFrom", "focus", "basedOn", "partOf", "performer"), others)
+    began = time.process_time()
+    rows = index.rows(observation("x", None, [observation(str(i), **links) for i in range(60)], **links), ZONE)
+    assert len(rows) < 5_000 and time.process_time() - began < 5
+    assert Row("Observation.has-member>Observation.focus>Observation.derived-from>Observation.status", 0, "http://hl7.org/fhir/observation-status", "final") in rows
