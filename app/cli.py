@@ -13,6 +13,7 @@ import os
 import shlex
 import socket
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Annotated
 
@@ -110,7 +111,7 @@ def import_(mapping: Annotated[str, typer.Argument(help="a name under mappings/,
             stop(f"{path} is no file and no folder.", 2)
     with told(Mistake, Reject, undone=feed.Busy):
         feed.limit(max_rejects)
-        mappings, code = _mappings(mapping, site, zone), 0
+        mappings, code, reports, file = _mappings(mapping, site, zone), 0, Counter(), None
         settings = Settings.read(store="sqlite::memory:" if dry_run and not _exists(store) else store, open=True)
         alone = len(mappings) == len(paths) == 1 and paths[0].is_file() and paths[0].suffix.lower() not in sources.UNPACKED
         for file in sources.files(paths, lambda name: next((at for at, one in enumerate(mappings) if one.source.reads(name)), len(mappings))):
@@ -120,7 +121,11 @@ def import_(mapping: Annotated[str, typer.Argument(help="a name under mappings/,
                 code = max(code, 1)
             for one in wanted:
                 folder = out if alone else out / one.name.rpartition("/")[2] / file.name
+                reports[folder] += 1  # files of one name, from several folders
+                folder = folder if reports[folder] == 1 else folder.with_name(f"{folder.name}.{reports[folder]}")
                 code = max(code, _imported(settings, one, file, folder, dry_run, max_rejects, again))
+    if file is None:
+        stop(f"{', '.join(map(str, paths))}: no file to import is in it.", 2)
     raise typer.Exit(code)
 
 

@@ -87,8 +87,10 @@ def test_help_is_everywhere(tmp_path, words):
     (["import", MAPPING, "utf16.csv"], 2, "save it as gb18030, or name its own encoding"),
     (["import", MAPPING, "cols.csv", "--max-rejects", "many"], 2, "500 or 1%"),
     (["import", "bad.yaml", "cols.csv"], 2, "bad.yaml:1: not YAML"),
+    (["import", MAPPING, "hollow"], 2, "hollow: no file to import is in it."),
 ])
 def test_a_wrong_call_is_told_in_one_sentence(tmp_path, words, code, said):
+    (tmp_path / "hollow").mkdir()
     (tmp_path / "empty.csv").touch()
     (tmp_path / "cols.csv").write_text("a,b\n1,2\n")
     (tmp_path / "utf16.csv").write_bytes("就诊流水号\n".encode("utf-16"))
@@ -247,3 +249,16 @@ def test_open_rejects_are_listed_and_waived(tmp_path):
     assert code == 0 and "v.csv row 2 bad-date 值: " in text
     assert yilian(tmp_path, "rejects", "waive", text.split()[0], "--reason", "测试", "--store", "sqlite:s.db")[0] == 0
     assert yilian(tmp_path, "rejects", "list", "--store", "sqlite:s.db") == (0, "")
+
+
+def test_files_of_one_name_from_several_folders_have_a_report_each(tmp_path):
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "x.csv").write_text("a\n" + folder, encoding="gb18030")
+    mapping = tmp_path / "m" / "h" / "x.yaml"
+    mapping.parent.mkdir(parents=True)
+    (mapping.parent / "site.yaml").write_text("site: h\norganization: h\n", encoding="utf-8")
+    mapping.write_text("mapping: x\nversion: 1.0.0\nsource: {kind: csv, encoding: gb18030, zone: Asia/Shanghai}\ncolumns: {expect: [a]}\n"
+                       "resources:\n  one: {type: Patient, key: [n, = a], multipleBirthInteger: = a | integer}\n", encoding="utf-8")
+    assert yilian(tmp_path, "import", str(mapping), "a/x.csv", "b/x.csv", "--dry-run")[0] == 1
+    assert [(tmp_path / "import-report" / "x" / name / "rejects.csv").read_text(encoding="gb18030").splitlines()[1][0] for name in ("x.csv", "x.csv.2")] == ["a", "b"]

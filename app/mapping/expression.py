@@ -65,6 +65,7 @@ TOKEN = re.compile(r"""\s*(?:
   | (?P<number>\d+)(?![\w.\-\[])
   | (?P<name>[\w.$](?:[\w.\-:·]|\[[^\]]*\])*)
 )""", re.VERBOSE)
+QUOTED = "; within { } or [ ] an expression that holds a comma stands in double quotes"
 CONDITIONS = 10
 """Levels of nesting that a condition may have: each is read in up to two ways."""
 WORDS = ("and", "or", "not", "exists", "in", "matches")
@@ -185,7 +186,7 @@ class _Reader:
                 else:
                     arguments.append(argument)
                 if not self.take(",") and not (self.kind == "mark" and self.text == ")"):
-                    self.fail(f"',' or ')' is missing before {self.text}")
+                    self.fail(f"',' or ')' is missing before {self.text}" + ("" if self.kind else QUOTED))
         return Call(name, tuple(arguments), tuple(named))
 
     def either(self):

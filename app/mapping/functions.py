@@ -25,6 +25,8 @@ Step = Callable
 PARTS = {"yyyy": r"(?P<year>\d{4})", "MM": r"(?P<month>\d{2})", "dd": r"(?P<day>\d{2})", "HH": r"(?P<hour>\d{2})", "mm": r"(?P<minute>\d{2})",
          "ss": r"(?P<second>\d{2})", "M": r"(?P<month>\d{1,2})", "d": r"(?P<day>\d{1,2})", "H": r"(?P<hour>\d{1,2})"}
 NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
+NARROW = {0x3000: " ", **{sign + 0xfee0: chr(sign) for sign in range(0x21, 0x7f)}}
+"""Full-width sign -> the one of ASCII."""
 WIDEST = 1_000
 """Characters up to which a value is filled."""
 KEEP, REJECT, TEXT = "keep", "reject", "text"
@@ -52,6 +54,11 @@ def trim(scope) -> Step:
 def squeeze(scope) -> Step:
     """Without spaces beside Chinese characters (张　三 is 张三), and with one where there are several, outer ones left out."""
     return lambda value, row: re.sub(r"(?<=[\u3400-\u9fff\U00020000-\U0003ffff]) | (?=[\u3400-\u9fff\U00020000-\U0003ffff])", "", " ".join(value.split())) or None
+
+
+def narrow(scope) -> Step:
+    """Full-width letters, digits and signs as those of ASCII (２．５ is 2.5); Chinese text and its own signs stay."""
+    return lambda value, row: value.translate(NARROW)
 
 
 def upper(scope) -> Step:
@@ -97,9 +104,11 @@ def concat(scope, *values: Given, separator: str = "") -> Step:
     return lambda _, row: separator.join(text for value in values if (text := value(row)) is not None) or None
 
 
-def number(scope) -> Step:
-    """A decimal number, with an exponent too, its text kept (72.50 stays 72.50, 1.0E-4 as it is)."""
+def number(scope, mark: str = ".") -> Step:
+    """A decimal number, with an exponent too, its text kept (72.50 stays 72.50, 1.0E-4 as it is). `mark` is the decimal mark of the source: `number(',')`."""
     def step(value, row):
+        if mark != ".":
+            value = value.translate({ord("."): mark, ord(mark): "."})
         if not NUMBER.fullmatch(value):
             raise Reject("bad-number", "not a decimal number")
         try:
@@ -150,11 +159,11 @@ def instant(scope, *forms: str) -> Step:
     return datetime(scope, *forms)
 
 
-def quantity(scope, unit: str, code: str = "") -> Step:
-    """A Quantity in UCUM: `unit` is what people read, `code` the UCUM code (the same where it is left out)."""
+def quantity(scope, unit: str, code: str = "", mark: str = ".") -> Step:
+    """A Quantity in UCUM: `unit` is what people read, `code` the UCUM code (the same where it is left out), `mark` the decimal mark of the source."""
     if not units.is_valid(code or unit):
         raise Mistake(scope.place, f"'{code or unit}' is no unit of UCUM; its code is the second argument: quantity('次/分', '/min')")
-    step = number(scope)
+    step = number(scope, mark)
     rest = {"unit": unit, "system": units.URL, "code": code or unit}
     return lambda value, row: {"value": step(value, row), **rest}
 
@@ -243,7 +252,7 @@ def mask(scope, keep: int) -> Step:
 
 
 FUNCTIONS: dict[str, Callable[..., Step]] = {
-    "required": required, "default": default, "trim": trim, "squeeze": squeeze, "upper": upper, "pad": pad, "prefix": prefix, "split": split, "extract": extract,
+    "required": required, "default": default, "trim": trim, "squeeze": squeeze, "upper": upper, "narrow": narrow, "pad": pad, "prefix": prefix, "split": split, "extract": extract,
     "concat": concat, "number": number, "integer": integer, "bool": bool, "date": date, "datetime": datetime, "instant": instant,
     "quantity": quantity, "ucum": ucum, "code": code, "coding": coding, "ref": ref, "lookup": lookup, "idcard_birth": idcard_birth, "idcard_sex": idcard_sex,
     "check_idcard": check_idcard, "div": div, "mask": mask,

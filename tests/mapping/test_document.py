@@ -55,7 +55,7 @@ OF_A_CASE = "mapping: people\nresources: {Patient: 1}\nassert: [{row: 2, resourc
     ("people.yaml", "= 值 | date('yyyyMMdd')", "= 值 | extract('^(\\d|\\s*)+$')", "could take for ever"),
     ("people.yaml", "type: Patient", "type: Patient\n    when: " + "(" * 30 + "号 exists" + ")" * 30, "conditions nested deeper than 10 levels"),
     ("people.yaml", "= 名 | required", "= " + "(" * 3000 + "名" + ")" * 3000, "nested deeper than 40 levels"),
-    ("people.yaml", "= 值 | date('yyyyMMdd')", "= 值 | split('', 1)", "split takes a separator"), ("people.yaml", "= 名 | required", "= 名 | pad(99999999999)", "pad fills up to at most 1000 characters"),
+    ("people.yaml", "= 号}]", "= 号 | split('-', 1)}]", "stands in double quotes"), ("people.yaml", "= 值 | date('yyyyMMdd')", "= 值 | split('', 1)", "split takes a separator"), ("people.yaml", "= 名 | required", "= 名 | pad(99999999999)", "pad fills up to at most 1000 characters"),
     ("people.yaml", "mapping: people", "mapping: ../../x", "people.yaml:1: '../../x' is no name of a mapping"), ("people.yaml", "mapping: people", "mapping: ..", "is no name of a mapping"),
     ("site.yaml", "organization: h", "organization: h h", "site.yaml:2: 'h h' is no id of an Organization"), ("site.yaml", "site: h", "site: a/b", "site.yaml:1: 'a/b' is no name of a site"),
     ("site.yaml", "site: h", "site: h\nprefix: a_b", "site.yaml:2: 'a_b' is no prefix of ids"), ("site.yaml", "systems: {mrn: 'urn:h:mrn', idcard: 'urn:oid:2.16.156.10011.1.3'}", "systems: []", "systems holds names and values"),

@@ -28,6 +28,8 @@ def made(folder, element: str, *values: str | None):
     ("text: {status: generated, div: = 值 | div}", None, "一 <二\n三", "text", {"status": "generated", "div": "<div xmlns=\"http://www.w3.org/1999/xhtml\"><p>一 &lt;二<br/>三</p></div>"}),
     ("valueString: = 值 | squeeze", None, "　张　三 a  b ", "valueString", "张三a b"), ("valueString: = 值 | squeeze", None, "Ann  Lee", "valueString", "Ann Lee"),
     ("valueString: = 值 | trim", None, "　a b ", "valueString", "a b"),
+    ("valueString: = 值 | narrow", None, "２０２６-０１Ａ（甲）　x。", "valueString", "2026-01A(甲) x。"),
+    ("effectiveDateTime: = 值 | narrow | date", None, "２０２６－０１-０２", "effectiveDateTime", "2026-01-02"),
     ("valueString: = 值 | upper", None, "11x", "valueString", "11X"),
     ("valueString: = 值 | pad(4)", None, "42", "valueString", "0042"),
     ("valueString: = 值 | prefix('A')", None, "1", "valueString", "A1"),
@@ -61,6 +63,8 @@ def test_numbers_and_quantities_keep_their_text(tmp_path):
     assert b'"value":72.50' in one and b'"unit":"kg"' in one and b'"system":"http://unitsofmeasure.org"' in one
     assert b'"value":3.10' in json.dumps(made(tmp_path, "valueQuantity: {value: = 值 | number}", "1", None, "3.10"))
     assert b'"value":1.0E-4}' in json.dumps(made(tmp_path, "valueQuantity: {value: = 值 | number}", "1", None, "1.0E-4"))
+    assert b'"value":3.10}' in json.dumps(made(tmp_path, "valueQuantity: {value: \"= 值 | number(',')\"}", "1", None, "3,10"))
+    assert b'"value":3.10,' in json.dumps(made(tmp_path, "valueQuantity: = 值 | quantity('kg', mark=',')", "1", None, "3,10"))
 
 
 def test_a_coding_in_a_list_stands_beside_its_source_and_an_unknown_one_is_kept(tmp_path):
@@ -82,7 +86,7 @@ def test_a_ref_names_the_resource_of_the_same_row_or_of_another_key(tmp_path):
     ("valueString: = 值 | required", None, "required"),
     ("valueQuantity: = 值 | quantity('kg')", "1,5", "bad-number"),
     *(("valueQuantity: {value: = 值 | number}", value, "bad-number") for value in ("1２", "1e", "E5", "1e99999", "NaN", "+1", "9" * 1001)),
-    ("valueInteger: = 值 | integer", "1.0", "bad-number"),
+    ("valueInteger: = 值 | integer", "1.0", "bad-number"), ("valueQuantity: {value: \"= 值 | number(',')\"}", "1.5", "bad-number"), ("valueQuantity: {value: \"= 值 | number(',')\"}", "1,5,0", "bad-number"),
     ("valueBoolean: = 值 | bool('是', '否')", "?", "bad-value"),
     ("effectiveDateTime: = 值 | date('yyyyMMdd')", "20230229", "bad-date"),
     ("effectiveDateTime: = 值 | date('yyyyMMdd', 'yyyy-M-d')", "2023-2-29", "bad-date"),

@@ -8,12 +8,13 @@ import csv
 import io
 from collections import deque
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 from app.mapping.document import Map, Mistake, place
 from app.mapping.readers.lines import MARKS, Line, lines
-from app.mapping.readers.record import LONGEST, OURS, Record, columns
+from app.mapping.readers.record import LONGEST, OURS, Record, columns, line_of_names
 from app.mapping.readers.text import decode, has_private_use, private_use
 from app.mapping.reject import Reject
 
@@ -29,7 +30,7 @@ class Reader:
     Errors of the constructor: Reject `column-missing`, `encoding` or `csv-structure`: then the file as a whole is refused.
     """
 
-    OPTIONS = ("delimiter",)
+    OPTIONS = ("delimiter", "header")
     ENCODINGS = ("gb18030", "utf-8", "utf-16")
     first = 2
 
@@ -38,26 +39,36 @@ class Reader:
         delimiter = {"tab": "\t"}.get(node.get("delimiter", ","), node.get("delimiter", ","))
         if len(delimiter) != 1 or delimiter in "\"'\r\n ":
             raise Mistake(place(delimiter, node.place), "delimiter is one character, or 'tab'")
-        return {"delimiter": str(delimiter)}
+        return {"delimiter": str(delimiter), "above": line_of_names(node) - 1}
 
     def __init__(self, path: Path, mapping):
         self.path, self.source, self.size = path, mapping.source, path.stat().st_size
         self.mark, self.encoding = self.source.options.get("delimiter", ","), ordered(path, self.source.encoding or "utf-8")
         with open(path, "rb") as file:
-            first = next(self._records(lines(file, 0, self.encoding), None, 1), None)
+            first = self._names(file, self.source.options.get("above", 0), {name for name in mapping.columns if name not in mapping.optional})
         if first is None or first.fields is None:
             raise first.reject if first else Reject("csv-structure", "the file is empty")
+        if len(first.fields) > 1 and any("\r" in name and "\n" not in name for name in first.fields) and first.byte + first.length == self.size:
+            raise Reject("csv-structure", "its lines end in CR alone; save it with line ends of Windows or Unix")
         self.header = [name.strip() for name in first.fields]
         self.head, self.start = (first.byte, first.length), first.byte + first.length
         self.order, self.new = columns(self.header, mapping)
         self.fed = "_reject" in self.header
         self.of = self.header.index("_reject") if self.fed else len(self.header)
 
-    def records(self, place: int = 0, row: int = 2) -> Iterator[Record]:
+    def _names(self, file: BinaryIO, above: int, wanted: set[str]) -> "_Raw | None":
+        """The header, below so many lines, or at the top where all wanted names stand there: a rejects.csv has nothing above."""
+        first = next(self._records(lines(file, 0, self.encoding), None, 1), None)
+        if not above or first and first.fields and wanted and wanted <= {name.strip() for name in first.fields}:
+            return first
+        self.first = above + 2
+        return next(self._records(islice(lines(file, 0, self.encoding), above, None), None, 1), None)
+
+    def records(self, place: int = 0, row: int | None = None) -> Iterator[Record]:
         """The records from a byte offset on (where a record begins; 0 means the first after the header), numbered from `row`."""
         null, order = self.source.null, self.order
         with open(self.path, "rb") as file:
-            for raw in self._records(lines(file, place or self.start, self.encoding), len(self.header), row):
+            for raw in self._records(lines(file, place or self.start, self.encoding), len(self.header), self.first if row is None else row):
                 if raw.fields is None:
                     yield Record(raw.row, raw.byte, raw.length, None, raw.reject)
                     continue

@@ -11,8 +11,9 @@ from zipfile import BadZipFile, ZipFile, is_zipfile
 
 from python_calamine import CalamineError, CalamineWorkbook
 
-from app.mapping.document import Map, Mistake
+from app.mapping.document import Map
 from app.mapping.readers.cells import CellReader, Cells
+from app.mapping.readers.record import line_of_names
 from app.mapping.reject import Reject
 
 EXACT = 10**15
@@ -32,10 +33,7 @@ class Reader(CellReader):
 
     @staticmethod
     def options(node: Map) -> dict:
-        header = node.get("header", "1")
-        if not header.isdecimal() or not 0 < int(header) < 1000:
-            raise Mistake(header.place, "header is the number of the row that holds the names of the columns")
-        return {"sheet": str(node.get("sheet", "")), "header": int(header)}
+        return {"sheet": str(node.get("sheet", "")), "header": line_of_names(node)}
 
     def __init__(self, path, mapping):
         super().__init__(path, mapping)

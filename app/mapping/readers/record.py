@@ -3,6 +3,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from app.mapping.document import Map, Mistake
 from app.mapping.reject import Reject
 
 OURS = ("_row", "_place", "_code", "_rule", "_column", "_message", "_reject")
@@ -45,3 +46,11 @@ def columns(header: list[str], mapping) -> Columns:
         raise Reject("column-missing", f"the header has no column {', '.join(missing)}", missing[0])
     new = tuple(name for name in header if name and name not in mapping.columns and name not in mapping.ignored and name not in OURS)
     return Columns(tuple(header.index(name) if name in header else len(header) for name in (*mapping.columns, *new)), new)
+
+
+def line_of_names(node: Map) -> int:
+    """The `header` of a source: which line or row holds the names of the columns, from 1. Errors: Mistake."""
+    header = node.get("header", "1")
+    if not header.isascii() or not header.isdecimal() or not 0 < int(header) < 1000:
+        raise Mistake(header.place, "header is the number of the row that holds the names of the columns")
+    return int(header)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from app.mapping.readers.csv import LINES, Reader
 from app.mapping.readers.record import LONGEST
 from app.mapping.reject import Reject
-from tests.mapping.making import compiled, export
+from tests.mapping.making import HEAD, compiled, export
 
 
 def read(tmp_path, *lines, **more):
@@ -131,3 +131,27 @@ def test_random_bytes_give_rejects_and_no_error(tmp_path_factory, noise):
     records = list(Reader(folder / "in.csv", compiled(folder)).records())
     assert all((r.values is None) == (r.reject is not None) for r in records)
     assert [r.row for r in records] == list(range(2, len(records) + 2))
+
+
+def test_lines_above_the_names_are_passed_over_and_a_reject_file_has_none(tmp_path):
+    mapping = compiled(tmp_path, head=HEAD.replace("encoding: gb18030", "encoding: gb18030, header: 3"))
+    body = "号,名,值,备注\n1,王,19850315,\n2,李,x,\n"
+    (tmp_path / "in.csv").write_text('某院 "报表"\n打印：2026\n' + body, encoding="gb18030")
+    read = Reader(tmp_path / "in.csv", mapping)
+    assert [(one.row, one.values) for one in read.records()] == [(4, ["1", "王", "19850315"]), (5, ["2", "李", "x"])] and read.first == 4
+    assert read.heading().decode("gb18030") == "号,名,值,备注"
+    (tmp_path / "back.csv").write_text(body, encoding="gb18030")
+    assert [one.row for one in Reader(tmp_path / "back.csv", mapping).records()] == [2, 3]
+
+
+@pytest.mark.parametrize("text, words", [("某院\n", "empty"), ("a\nb\nc\n", "no column")])
+def test_a_file_without_its_line_of_names_is_refused(tmp_path, text, words):
+    (tmp_path / "in.csv").write_text(text, encoding="gb18030")
+    with pytest.raises(Reject, match=words):
+        Reader(tmp_path / "in.csv", compiled(tmp_path, head=HEAD.replace("encoding: gb18030", "encoding: gb18030, header: 3")))
+
+
+def test_line_ends_of_cr_alone_are_told(tmp_path):
+    (tmp_path / "in.csv").write_bytes("号,名,值,备注\r1,王,,\r".encode("gb18030"))
+    with pytest.raises(Reject, match="CR alone"):
+        Reader(tmp_path / "in.csv", compiled(tmp_path))
