@@ -1,6 +1,8 @@
 """What each type grants or denies, as fact rows written in the same commit. A fact counts only where its writer holds the right it gives."""
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from app.fhir import reference
 from app.store.base import Fact
 
@@ -20,18 +22,24 @@ def facts(resource: dict, custodian: str, period, base: str) -> list[Fact]:
 def consent(resource: dict, custodian: str, period, base: str) -> list[Fact]:
     """An active privacy consent opens, or closes, its own custodian's records of the patient to the organisations that it names.
 
-    A denial that names nobody is for all.
+    A denial that names nobody, or anyone who is no organisation here, is for all; one within another rule stands as whole as any.
     """
-    provision = resource.get("provision") or {}
-    effect = {"permit": "allow", "deny": "deny"}.get(provision.get("type"))
-    patient = _ref(resource.get("patient"), base)
-    if resource.get("status") != "active" or not _private(resource) or not patient.startswith("Patient/") or effect is None:
+    provision, patient = resource.get("provision") or {}, _ref(resource.get("patient"), base)
+    if resource.get("status") != "active" or not _private(resource) or not patient.startswith("Patient/"):
         return []
-    if effect == "allow" and any(provision.get(name) for name in UNJUDGED):
-        return []
-    low, high = period(provision.get("period"))
-    grantees = [None] if effect == "deny" and not provision.get("actor") else _organizations(provision, base)
-    return [Fact(effect, grantee, patient, None, custodian, low, high) for grantee in grantees]
+    permitted = provision.get("type") == "permit" and not any(provision.get(name) for name in UNJUDGED)
+    found = [("allow", grantee, provision.get("period")) for grantee in (_organizations(provision, base) if permitted else ())]
+    return [Fact(effect, grantee, patient, None, custodian, *period(span)) for effect, grantee, span in (*found, *_denials(provision, base, None))]
+
+
+def _denials(provision: dict, base: str, span: dict | None) -> Iterator[tuple[str, str | None, dict | None]]:
+    """(effect, grantee, FHIR Period) of the denials of a rule and of those within it, which last as long as it where they do not say."""
+    span = provision.get("period") or span
+    if provision.get("type") == "deny":
+        known = _organizations(provision, base)
+        yield from (("deny", grantee, span) for grantee in (known if known and len(known) == len(provision["actor"]) else [None]))
+    for inner in provision.get("provision") or ():
+        yield from _denials(inner, base, span)
 
 
 def _private(resource: dict) -> bool:

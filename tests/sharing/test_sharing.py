@@ -58,6 +58,30 @@ class TestConsent:
         await put(world, hospital("a"), consent("a-d", "deny", to=[]))
         assert not await seen(world, "Patient/a-1") and await seen(world, "Patient/a-1", by="a")
 
+    @pytest.mark.parametrize("actor", [{"reference": "Practitioner/b-dr"}, {"reference": "http://elsewhere/fhir/Organization/b"}, {"identifier": {"value": "b"}}, {"display": "乙院"}])
+    async def test_a_denial_that_names_whom_nobody_here_knows_is_for_all(self, world, actor):
+        await put(world, hospital("a"), consent())
+        denial = consent("a-d", "deny", to=["Organization/c"])
+        denial["provision"]["actor"].append({"role": {"text": "recipient"}, "reference": actor})
+        await put(world, hospital("a"), denial)
+        assert not await seen(world, "Patient/a-1") and await seen(world, "Patient/a-1", by="a")
+
+    @pytest.mark.parametrize("actors, visible", [(["b"], False), ([], False), (["c"], True)])
+    @pytest.mark.parametrize("root", [None, "permit"])
+    async def test_a_denial_within_a_rule_stands_whole(self, world, root, actors, visible):
+        """R4 has the type in nested rules alone; http://hl7.org/fhir/R4/consent-definitions.html#Consent.provision.type"""
+        await put(world, hospital("a"), consent())
+        inner = {"type": "deny", "class": [{"code": "DocumentReference"}], "actor": [{"role": {"text": "recipient"}, "reference": {"reference": f"Organization/{id}"}} for id in actors]}
+        denial = consent("a-d", root, provision=[{key: value for key, value in inner.items() if value}])
+        denial["provision"] = {key: value for key, value in denial["provision"].items() if value}
+        await put(world, hospital("a"), denial)
+        assert await seen(world, "Patient/a-1") is visible
+
+    async def test_a_denial_within_a_rule_lasts_as_long_as_that(self, world):
+        await put(world, hospital("a"), consent())
+        await put(world, hospital("a"), consent("a-d", "permit", period={"end": "2020-01-01"}, provision=[{"type": "deny"}]))
+        assert await seen(world, "Patient/a-1")
+
     @pytest.mark.parametrize("more", [{"scope": "treatment"}, {"status": "draft"}, {"purpose": [{"code": "HRESCH"}]}, {"class": [{"code": "DocumentReference"}]},
                                       {"provision": [{"type": "deny"}]}, {"period": {"end": "2020-01-01"}}])
     async def test_what_says_less_than_all_of_the_record_to_all_at_that_hospital_opens_nothing(self, world, more):
