@@ -19,12 +19,27 @@ _MOVED = str.maketrans(MOVED)
 
 
 def decode(raw: bytes, encoding: str, column: Callable[[str], str]) -> str:
-    """The text of a record. `column` names the column from the text before a byte. Errors: Reject `encoding` with that column."""
+    """The text of a record. `column` names the column from the text before a byte. Errors: Reject `encoding` with that column.
+
+    UTF-8 that can be read as GB18030 too (李四 as 鏉庡洓) is refused: as such it would come in as garbage.
+    """
     try:
-        return raw.decode(encoding)
+        text = raw.decode(encoding)
+        if encoding == "gb18030" and not raw.isascii() and _is_utf8(raw):
+            start = next(at for at, byte in enumerate(raw) if byte > 0x7f)
+            raise Reject("encoding", "the record is UTF-8, and GB18030 by chance alone", column(raw[:start].decode(encoding)))
+        return text
     except UnicodeDecodeError as error:
         where = column(raw[:error.start].decode(encoding))
         raise Reject("encoding", f"byte 0x{raw[error.start]:02X} at offset {error.start} of the record is not {encoding.upper()}", where) from None
+
+
+def _is_utf8(raw: bytes) -> bool:
+    """All that is not ASCII is UTF-8 of Chinese characters and signs: by chance this is so of words alone that do not exist."""
+    try:
+        return all("\u2000" <= sign <= "\u9fff" or "\uff00" <= sign <= "\uffef" for sign in raw.decode("utf-8") if sign > "\x7f")
+    except UnicodeDecodeError:
+        return False
 
 
 def private_use(text: str) -> str:

@@ -155,3 +155,11 @@ def test_line_ends_of_cr_alone_are_told(tmp_path):
     (tmp_path / "in.csv").write_bytes("号,名,值,备注\r1,王,,\r".encode("gb18030"))
     with pytest.raises(Reject, match="CR alone"):
         Reader(tmp_path / "in.csv", compiled(tmp_path))
+
+
+def test_utf8_that_is_gb18030_by_chance_is_refused_and_gb18030_that_is_utf8_by_chance_is_not(tmp_path):
+    utf8, gb = "2,李四,,".encode(), "3,陆隆,,".encode("gb18030")
+    assert utf8.decode("gb18030") == "2,鏉庡洓,," and gb.decode("utf-8") == "3,½¡,,"
+    first, second, third = read(tmp_path, "1,张三,,", utf8, gb)
+    assert first.values[1] == "张三" and third.values[1] == "陆隆"
+    assert (second.reject.code, second.reject.column) == ("encoding", "名") and "UTF-8" in second.reject.message
