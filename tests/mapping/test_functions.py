@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 
 from app.fhir import json
+from app.mapping import expression, reference, rules
 from app.mapping.document import Mistake
 from app.mapping.functions import FUNCTIONS
 from app.mapping.reject import Reject
-from tests.mapping.making import compiled, row
+from tests.mapping.making import compiled, row, write
 
 TABLE = {"t": "source_system,source_code,source_display,target_system,target_code,target_display,equivalence,comment,valid_from,valid_to\n"
               "urn:s,1,男,urn:t,male,Male,equivalent,,,\n"}
@@ -117,3 +118,19 @@ def test_each_function_is_in_the_docs_and_tested_here():
     docs, tests = (root / "docs" / "mapping.md").read_text(encoding="utf-8"), Path(__file__).read_text(encoding="utf-8")
     assert [name for name in FUNCTIONS if f"`{name}" not in docs] == []
     assert [name for name in FUNCTIONS if f"| {name}" not in tests and f"= {name}(" not in tests] == []
+
+
+@pytest.mark.parametrize("text, value, gives", [(*one, ) for some in reference.EXAMPLES.values() for one in some])
+def test_an_example_of_the_page_on_functions_gives_what_stands_there(tmp_path, text, value, gives):
+    table = TABLE["t"].replace("urn:t,male,Male", "http://hl7.org/fhir/administrative-gender,male,")
+    compiler = rules.Compiler(write(tmp_path, tables={"sex": table}), tmp_path / "mappings" / "h")
+    step = compiler.run(expression.expression(text, "here"), "here")
+    try:
+        found = step(row("1", None, value.strip() or None))
+        assert gives == ("nothing" if found is None else json.dumps(found).decode())
+    except Reject as reject:
+        assert gives == reject.code
+
+
+def test_each_function_but_references_has_an_example():
+    assert FUNCTIONS.keys() - reference.EXAMPLES.keys() == {"ref", "lookup"}
