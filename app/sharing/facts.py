@@ -20,14 +20,14 @@ def facts(resource: dict, custodian: str, period, base: str) -> list[Fact]:
 
 
 def consent(resource: dict, custodian: str, period, base: str) -> list[Fact]:
-    """An active privacy consent opens, or closes, its own custodian's records of the patient to the organisations that it names.
+    """An active privacy consent opens, or closes, its own custodian's records of the patient to the organisations that it names. A permit that an extension modifies opens nothing.
 
     A denial that names nobody, or anyone who is no organisation here, is for all; one within another rule stands as whole as any.
     """
     provision, patient = resource.get("provision") or {}, _ref(resource.get("patient"), base)
     if resource.get("status") != "active" or not _private(resource) or not patient.startswith("Patient/"):
         return []
-    permitted = provision.get("type") == "permit" and not any(provision.get(name) for name in UNJUDGED)
+    permitted = provision.get("type") == "permit" and not any(provision.get(name) for name in UNJUDGED) and not any(map(_modified, (resource, provision, *provision.get("actor", ()))))
     found = [("allow", grantee, provision.get("period")) for grantee in (_organizations(provision, base) if permitted else ())]
     return [Fact(effect, grantee, patient, None, custodian, *period(span)) for effect, grantee, span in (*found, *_denials(provision, base, None))]
 
@@ -40,6 +40,11 @@ def _denials(provision: dict, base: str, span: dict | None) -> Iterator[tuple[st
         yield from (("deny", grantee, span) for grantee in (known if known and len(known) == len(provision["actor"]) else [None]))
     for inner in provision.get("provision") or ():
         yield from _denials(inner, base, span)
+
+
+def _modified(element: dict) -> bool:
+    """Whether it says that it may mean something else, to those who know how. http://hl7.org/fhir/R4/extensibility.html#modifierExtension"""
+    return "modifierExtension" in element or "implicitRules" in element
 
 
 def _private(resource: dict) -> bool:

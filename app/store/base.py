@@ -10,8 +10,8 @@ from app.search.query import ALL, LAST, Clause, Query, Row
 T = TypeVar("T")
 ALIVE = LAST
 """`died` of a version that is current."""
-SCHEMA, INDEX = 3, 7
-"""Versions of the layout and of what index rows mean; a store with others refuses to serve until it is reindexed."""
+SCHEMA, INDEX = 3, 8
+"""Versions of the layout and of what index rows, stamps and facts mean; a store with others refuses to serve until it is reindexed."""
 
 
 @dataclass(slots=True)

@@ -88,6 +88,18 @@ class TestConsent:
         await put(world, hospital("a"), consent(**more))
         assert not await seen(world, "Patient/a-1")
 
+    @pytest.mark.parametrize("place", ["root", "provision", "actor", "rules"])
+    async def test_what_says_by_an_extension_that_it_means_something_else_opens_nothing(self, world, place):
+        """http://hl7.org/fhir/R4/extensibility.html#modifierExtension"""
+        made, other = consent(), {"modifierExtension": [{"url": "urn:not", "valueBoolean": True}]}
+        {"root": made, "provision": made["provision"], "actor": made["provision"]["actor"][0], "rules": made}[place].update({"implicitRules": "urn:rules"} if place == "rules" else other)
+        await put(world, hospital("a"), made)
+        assert not await seen(world, "Patient/a-1")
+        made["provision"]["type"] = "deny"
+        await put(world, hospital("a"), {**made, "id": "a-d"})
+        await put(world, hospital("a"), consent())
+        assert not await seen(world, "Patient/a-1")
+
     async def test_what_concerns_another_patient_too_is_not_opened(self, world):
         await put(world, hospital("a"), consent())
         members = [{"entity": {"reference": f"Patient/a-{i}"}} for i in (1, 2)]
