@@ -46,9 +46,9 @@ def granted(caller: Caller) -> Clause:
 
 
 def guarded(caller: Caller) -> Clause:
-    """An entry with a guard is decided as the resource that it names; one that names none is for its custodian only."""
+    """An entry with a guard is decided as the resource that it names, unless it concerns several patients; one that names none is for its custodian only."""
     there = both(either(custodian(caller), directory(caller), granted(caller)), _undenied(caller))
-    return either(*(Link(GUARD.format(type), (), there) for type in GUARDED))
+    return both(Stamp((Compare("many", "eq", 0),)), either(*(Link(GUARD.format(type), (), there) for type in GUARDED)))
 
 
 def denied(caller: Caller) -> Clause | None:

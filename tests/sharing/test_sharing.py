@@ -171,6 +171,15 @@ class TestGuards:
             assert [e.version for e in (await b.versions(type, id)).entries] == [2, 1]
             assert (await b.read(type, id, "1")).version == 1
 
+    async def test_one_that_also_concerns_another_patient_is_not_seen_with_what_it_belongs_to(self, world):
+        for made in (patient("a-1"), consent(), observation()):
+            await put(world, hospital("a"), made)
+        provenance = self.guarded("Observation/a-o")[1]
+        await put(world, hospital("a"), provenance)
+        assert await seen(world, "Provenance/a-p")
+        await put(world, hospital("a"), {**provenance, "contained": [{"resourceType": "Patient", "id": "m", "name": [{"family": "母"}]}], "agent": [{"who": {"reference": "#m"}}]})
+        assert not await seen(world, "Provenance/a-p") and await seen(world, "Provenance/a-p", by="a")
+
     async def test_a_guard_that_is_hidden_missing_or_none_hides_alike(self, world):
         await put(world, hospital("a"), patient("a-1"))
         for target in ("Patient/a-1", "Patient/a-9", "http://elsewhere/fhir/Patient/1"):
