@@ -22,14 +22,21 @@ class Open(NamedTuple):
 
 async def listed(world: World, caller: Caller) -> list[Open]:
     """Every open reject that the caller may see."""
-    records, runs, found = Records(world, caller), {}, []
+    records, runs, found, latest = Records(world, caller), {}, [], {}
     async for entry in _all(records, [("code", f"{job.JOBS}|import-chunk")]):
         task = json.loads(entry.text)
+        for one in ledger.read_chunk(task)[0]:  # the newest first
+            latest |= {name: one for name in one.of.split() if name not in latest}
         run = task["partOf"][0]["reference"].removeprefix("Task/")
         if run not in runs:
             runs[run] = job.told(json.loads((await _read(records, run)).text), "input")
         found += [Open(f"{entry.id}/{one.row}", runs[run]["mapping"], runs[run]["file"], one) for one in ledger.opened(task)]
-    return found
+    return [one._replace(reject=_as(one.reject, latest.get(one.id))) for one in found]
+
+
+def _as(reject: Rejected, latest: Rejected | None) -> Rejected:
+    """A reject with the reason for which its record was refused the last time."""
+    return reject._replace(code=latest.code, rule=latest.rule, column=latest.column, message=latest.message) if latest else reject
 
 
 async def waive(world: World, caller: Caller, names: list[str], reason: str) -> None:

@@ -1,14 +1,26 @@
-"""Records that a rejects.csv feeds back: which rejects of earlier files they close, in the commit that brings them in. Pure."""
+"""Records that come once more, in a rejects.csv or in their own file under a changed mapping: which rejects they close, in the commit that brings them in."""
 from __future__ import annotations
 
 import re
 
+from app.fhir import json
 from app.mapping import ledger
 from app.mapping.chunk import Chunk
+from app.mapping.stored import Stored
 from app.workflow import job
 
 NAME = re.compile(r"[A-Za-z0-9.-]{1,64}/\d{1,18}", re.ASCII)
 """A reject as `yilian rejects list` names it: TASK/ROW."""
+
+
+async def earlier(stored: Stored, mapping: str, digest: str, run: str) -> dict[int, str]:
+    """Place -> name of each open reject of a file's other runs under this mapping (`site/name`), which was another then."""
+    found: dict[int, str] = {}
+    async for entry in stored.all("Task", [("code", f"{job.JOBS}|import"), ("identifier", f"{ledger.FILE}|{digest}")]):
+        if entry.id != run and _mapping(json.loads(entry.text)) == mapping:
+            async for one in stored.all("Task", [("part-of", f"Task/{entry.id}")]):
+                found |= {each.place: f"{one.id}/{each.row}" for each in ledger.opened(json.loads(one.text))}
+    return found
 
 
 def back(chunk: Chunk) -> list[str]:
@@ -28,8 +40,12 @@ def runs(found: dict[str, dict]) -> list[str]:
 
 def ours(found: dict[str, dict], runs: dict[str, dict], mapping: str) -> dict[str, dict]:
     """Those whose run is of this mapping (`site/name`)."""
-    same = {id for id, task in runs.items() if job.told(task, "input").get("mapping", "").rpartition("|")[0] == mapping}
+    same = {id for id, task in runs.items() if _mapping(task) == mapping}
     return {id: task for id, task in found.items() if _run(task) in same}
+
+
+def _mapping(task: dict) -> str:
+    return job.told(task, "input").get("mapping", "").rpartition("|")[0]
 
 
 def _run(task: dict) -> str:

@@ -117,8 +117,13 @@ class _Run:
         self.rejected: list[Rejected] = []
         self.unmapped: list[Unmapped] = []
         self.unpublished: list[str] = []
-        limit = min(world.settings.bundle_limit, world.store.entries_limit)
-        self.chunk = max(1, min(CHUNK, (limit - 2) // max(1, len(mapping.templates) + self.reader.fed)))
+        self.earlier: dict[int, str] = {}
+
+    @property
+    def chunk(self) -> int:
+        """Records of a chunk: what each writes, and closes, fits into a commit."""
+        limit = min(self.world.settings.bundle_limit, self.world.store.entries_limit)
+        return max(1, min(CHUNK, (limit - 2) // max(1, len(self.mapping.templates) + (self.reader.fed or bool(self.earlier)))))
 
     async def publish(self) -> None:
         """The code tables that the mapping reads, as ConceptMaps of the site: $translate answers from the rows that the import uses."""
@@ -133,17 +138,18 @@ class _Run:
                 self.unpublished.append(name)
 
     async def open(self, again: bool) -> None:
-        """Finds the ledger of an earlier run."""
+        """Finds the ledger of an earlier run, and what other runs of this file left open."""
         if self.dry:
             return
         held = await self.stored.one("Task", self.id)
-        if held is None:
-            return
-        self.version, ledger = held.version, ledgers.read_run(json.loads(held.text))
-        self.again = again and ledger.state == "done"
-        self.ledger = Ledger(row=self.reader.first) if self.again else ledger
+        if held is not None:
+            self.version, ledger = held.version, ledgers.read_run(json.loads(held.text))
+            self.again = again and ledger.state == "done"
+            self.ledger = Ledger(row=self.reader.first) if self.again else ledger
         if self.ledger.state == "stopped":
             self.ledger.state = "open"
+        if self.ledger.state == "open":
+            self.earlier = await fed.earlier(self.stored, self.mapping.name, self.digest, self.id)
 
     async def all(self, max_rejects: str, progress: Progress | None, ahead: Ahead | None) -> None:
         """Every chunk that is left, until the end or too many rejects."""
@@ -206,6 +212,8 @@ class _Run:
         chunk = await self._beside(batch, self.ledger.copy(), self.source)
         ledger = chunk.ledger
         for step, mapped in enumerate(batch):
+            if self.earlier and not mapped.record.of:
+                mapped.record = mapped.record._replace(of=self.earlier.get(mapped.record.place, ""))
             chunk.take(mapped, checked)
             if step % SLICE == SLICE - 1:
                 await asyncio.sleep(0)

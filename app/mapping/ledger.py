@@ -101,6 +101,8 @@ class Ledger:
         return Ledger(**json.loads(json.dumps(asdict(self))))
 
 
+FILE = "https://yilian.example/fhir/sid/import-file"
+"""System of the identifier of a run: the hash of its file."""
 STATUS = {"open": "in-progress", "stopped": "on-hold", "done": "completed"}
 
 
@@ -108,7 +110,7 @@ def run_task(id: str, organization: str, mapping, name: str, digest: str, ledger
     """The Task of a run."""
     inputs = {"mapping": f"{mapping.name}|{mapping.version}", "mapping-hash": mapping.hash, "file": name, "file-sha256": digest}
     return job.task("import", STATUS[ledger.state], f"{mapping.name} {mapping.version}: {name}", inputs, {"ledger": _text(asdict(ledger))},
-                    id=id, owner={"reference": f"Organization/{organization}"})
+                    id=id, identifier=[{"system": FILE, "value": digest}], owner={"reference": f"Organization/{organization}"})
 
 
 def chunk_task(id: str, organization: str, run: str, number: int, rejected: list[Rejected], unmapped: list[Unmapped], held: list[Held]) -> dict:

@@ -136,3 +136,17 @@ async def test_a_source_with_columns_of_its_own_that_begin_so_keeps_them(world, 
     done = await feed.run(world, mapping, _back(tmp_path / "one", (b"19801301", b"19801231")), out=tmp_path / "two")
     assert done.accepted == 1 and done.new_columns == ("_v",) and await _open(world) == []
     assert (tmp_path / "two" / "rejects.csv").read_bytes().decode("gb18030").startswith("_id,号,名,值,_v,_row,")
+
+
+async def test_a_file_that_comes_once_more_under_a_mended_mapping_closes_its_own_rejects(world, tmp_path):
+    path = export(tmp_path / "v.csv", "1,张三,19800101,", "2,李四,1980-01-31,", "3,王五,x,", "4,,19800101,")
+    await feed.run(world, compiled(tmp_path), path)
+    waived = (await rejects.listed(world, operator()))[2]
+    await rejects.waive(world, operator(), [waived.id], "x")
+    mended = compiled(tmp_path, PATIENT.replace("date('yyyyMMdd')", "date('yyyyMMdd', 'yyyy-MM-dd')"))
+    done = await feed.run(world, mended, path, out=tmp_path / "two")
+    assert (done.accepted, done.rejected, done.notes["closed"]) == (2, 2, 1)
+    assert sorted(await _open(world)) == [("v.csv", 4), ("v.csv", 5)], "row 4 once, under its first name; row 5, which was waived, is refused anew"
+    assert "yyyy-MM-dd" in next(one for one in await rejects.listed(world, operator()) if one.reject.row == 4).reject.message, "why it was refused the last time"
+    done = await feed.run(world, mended, _back(tmp_path / "two", (b"3,", b"3,"), (b",x,", b",19900101,"), (b"4,,", "4,赵六,".encode("gb18030"))))
+    assert done.notes["closed"] == 2 and await _open(world) == []
