@@ -105,11 +105,14 @@ def _read(sample: Path, source: str, expect: tuple[str, ...]) -> tuple[tuple[str
                                          "  one: {type: Basic, key: [row, \"= concat('x')\"]}\n", encoding="utf-8")
         read = reader(sample, compile(home / "draft.yaml"))
         values: list[list[str]] = [[] for _ in expect or read.new]
-        number = 0
+        number, refused = 0, None
         for number, record in zip(range(1, SAMPLE + 1), read.records()):
+            refused = refused or record.reject
             for column, value in zip(values, record.values or ()):
                 if value is not None:
                     column.append(value)
+    if refused and not any(values) and (values or not read.new):
+        raise ValueError(f"{sample.name} has no record that can be read; the first that cannot: {refused}.")
     return expect or read.new, values, number
 
 

@@ -208,7 +208,8 @@ def test_utf16_without_a_mark_is_guessed(tmp_path):
     assert "encoding: utf-16" in path.read_text(encoding="utf-8") and '"姓名"' in path.read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("name, text", [("a.json", '{"a":1}'), ("b.json", '{"a":'), ("c.json", '{"a":1}\n{"a":2}'), ("d.xml", "<a>"), ("e.xml", "<a>x</a>"), ("f.xml", "x"), ("g.ndjson", ""), ("h.json", ""), ("i.ndjson", "x\n"), ("j.xml", "")])
+@pytest.mark.parametrize("name, text", [("a.json", '{"a":1}'), ("b.json", '{"a":'), ("c.json", '{"a":1}\n{"a":2}'), ("d.xml", "<a>"), ("e.xml", "<a>x</a>"), ("f.xml", "x"), ("g.ndjson", ""), ("h.json", ""), ("i.ndjson", "x\n"), ("j.xml", ""), ("k.ndjson", '{"a":1,"a":2}'), ("l.csv", "a,b\n1\n"),
+                                        ("m.xml", '<!DOCTYPE x [<!ENTITY e "b">]><x><y><z>&e;</z></y></x>')])
 def test_what_no_draft_comes_from_says_why(tmp_path, name, text):
     (tmp_path / name).write_text(text, encoding="utf-8")
     code, told = yilian("map", "new", str(tmp_path / name), "--site", "n", "--out", str(tmp_path / "sites"))
