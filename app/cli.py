@@ -196,7 +196,7 @@ def _report(done, out: Path) -> None:
         say(f"  row {one.row} {one.code}{one.column and ' ' + one.column}: {one.message}", style="dim")
     if len(done.rejects) > SHOWN:
         say(f"  and {len(done.rejects) - SHOWN:,} more")
-    if closed := done.notes.get("closed"):
+    if not done.already and (closed := done.notes.get("closed")):
         say(f"  closed {closed:,} rejects of earlier files, whose records came in corrected")
     if done.rejects:
         say(f"  correct the rows in {out / 'rejects.csv'} and import that file")

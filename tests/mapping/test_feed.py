@@ -181,7 +181,7 @@ async def test_each_kind_of_source_is_imported_and_its_rejects_come_back_as_csv(
     assert head == ["号", "名", "值", "备注", *COLUMNS] and [cell.strip() for cell in row[:4]] == ["2", "李四", "19801301", "-乙"]
     (tmp_path / "fixed.csv").write_bytes(raw.replace(b"19801301", b"19801231"))
     again = await feed.run(world, mapping, tmp_path / "fixed.csv", out=tmp_path / "again")
-    assert (again.records, again.accepted) == (1, 1) and ("李四", 1) in await names(world)
+    assert (again.records, again.accepted, again.notes["closed"]) == (1, 1, 1) and ("李四", 1) in await names(world)
 
 
 async def test_a_killed_run_of_each_kind_goes_on_at_its_place(world, tmp_path, monkeypatch):
