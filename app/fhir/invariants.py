@@ -4,6 +4,7 @@ Most invariants only ask what is there, and the JSON properties of an element te
 """
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -15,16 +16,21 @@ from app.fhir.path.presence import Told, surely
 
 STRUCTURAL = frozenset({"ele-1", "txt-1", "txt-2"})
 """Judged with the structure (app.fhir.validate), for they speak of what JSON can hold beside elements: empty objects, and the inside of a div."""
+_AROUND = re.compile(r"%|resolve|memberOf|conformsTo")
+"""What an expression that looks beyond its element says."""
 
 
 class Rule(NamedTuple):
-    """One invariant of a type or element; `told`: whether the properties of an element tell already that it holds."""
+    """One invariant of a type or element. told: whether the properties of an element tell already that it holds; type: of the element; alone: whether
+    it looks at nothing but the element itself."""
 
     key: str
     severity: str
     human: str
     expression: Expression
     told: Told
+    type: str
+    alone: bool
 
 
 class Plan(NamedTuple):
@@ -50,11 +56,10 @@ def check(resource: dict, *, warnings: bool = False) -> list[Issue]:
 
 
 def _object(node: Node, more: tuple[Rule, ...], run: Check) -> None:
-    plan = _plan(node.type)
-    for rule in (*plan.rules, *more) if more else plan.rules:
+    own, children = plan(node.type)
+    for rule in (*own, *more) if more else own:
         if (run.warnings or rule.severity == "error") and not rule.told(node.value):
             _judge(rule, node, run)
-    children = plan.children
     for key, item in node.value.items():
         step = children.get(key)
         if step is None:
@@ -94,7 +99,8 @@ def _judge(rule: Rule, node: Node, run: Check) -> None:
 
 
 @lru_cache(None)
-def _plan(type: str) -> Plan:
+def plan(type: str) -> Plan:
+    """The rules of a type and of its children, compiled once."""
     rules = tuple(r for each in reversed(definitions.ancestors(type)) for r in _rules(each, type))
     children = {}
     for key, element in definitions.elements(type).items():
@@ -114,4 +120,4 @@ def _rules(path: str, type: str) -> tuple[Rule, ...]:
 
 
 def _rule(key: str, severity: str, human: str, text: str, type: str) -> Rule:
-    return Rule(key, severity, human, compile(text), surely(text, type))
+    return Rule(key, severity, human, compile(text), surely(text, type), type, _AROUND.search(text) is None)

@@ -78,6 +78,24 @@ def type_of(text: str) -> str | None:
     return match[1] if match is not None and definitions.is_resource(match[1]) else None
 
 
+BASE = "http://hl7.org/fhir/StructureDefinition/"
+_SIMPLE = re.compile(rf"([A-Z][A-Za-z]+)/{_ID}")
+_ENDING = re.compile(rf"(?:^|/)([A-Z][A-Za-z]+)/{_ID}(?:/_history/{_ID})?$")
+
+
+def named(text: str) -> str | None:
+    """The resource type of what a reference names, where its text tells: by `Type/id`, at the end of any URL too, or by `Type?query`."""
+    match = _SIMPLE.fullmatch(text)
+    if match is not None:
+        type = match[1]
+    elif "?" in text:
+        type = text.partition("?")[0]
+    else:
+        match = _ENDING.search(text) if not text.startswith("urn:") else None
+        type = match[1] if match else None
+    return type if type is not None and definitions.is_resource(type) else None
+
+
 def is_conditional(text: str) -> bool:
     """Whether a reference's text is a search that is relative to the base: `Type?query`, even one that cannot be parsed."""
     type, mark, _ = text.partition("?")

@@ -9,11 +9,10 @@ from difflib import get_close_matches
 from functools import lru_cache
 
 from app.errors import Issue
-from app.fhir import bindings, definitions, invariants, narrative, primitive, profile
+from app.fhir import bindings, definitions, invariants, narrative, primitive, profile, reference, sure
 
 MOST = 200
 """Issues that one validation reports; a resource with more is wrong enough."""
-DEPTH = 60
 _LIKE = {
     "Reference": '{"reference": "Patient/1"}', "CodeableConcept": '{"coding": [{"system": "http://loinc.org", "code": "718-7"}], "text": "..."}', "Coding": '{"system": "http://loinc.org", "code": "718-7"}',
     "Identifier": '{"system": "https://...", "value": "..."}', "HumanName": '{"family": "...", "given": ["..."]}', "Quantity": '{"value": 5.4, "unit": "mmol/L"}', "Period": '{"start": "2026-02-03", "end": "2026-02-04"}',
@@ -21,15 +20,14 @@ _LIKE = {
     "Money": '{"value": 12.50, "currency": "CNY"}', "Attachment": '{"contentType": "application/pdf", "url": "https://..."}', "Extension": '{"url": "https://...", "valueString": "..."}',
 }
 """How a usual type is written, for messages."""
-_BASE = "http://hl7.org/fhir/StructureDefinition/"
-_TYPED = re.compile(r"(?:^|/)([A-Z][A-Za-z]+)/[A-Za-z0-9\-.]{1,64}(?:/_history/[A-Za-z0-9\-.]{1,64})?$")
 
 
 def validate(resource: dict, type: str | None = None, *, warnings: bool = False, profiles: tuple[str, ...] = (), library: profile.Library | None = None) -> list[Issue]:
     """All that is wrong with a resource: by R4 and, where its structure is right, by the profiles that it claims, those asked for by url, and the
     definitions of its extensions; what is no error only with `warnings`. Errors: TooCostly."""
-    issues = by_r4(resource, type, warnings=warnings)
-    if not any(issue.code == "structure" for issue in issues):
+    right, more = sure.resource(resource, type) if not warnings else (False, True)
+    issues = [] if right else by_r4(resource, type, warnings=warnings)
+    if (more or profiles or not right) and not any(issue.code == "structure" for issue in issues):
         told = {(issue.code, issue.expression) for issue in issues}
         issues += [i for i in profile.check(resource, profiles, library) if (warnings or i.severity == "error") and (i.code, i.expression) not in told]
     return _most(issues)
@@ -100,9 +98,9 @@ def _object(value, type: str, path: str, issues: list[Issue], depth: int) -> Non
     if not isinstance(value, dict):
         issues.append(Issue("error", "structure", f"{primitive._shown(value)} stands where an object ({type}) belongs{f', such as {_LIKE[type]}' if type in _LIKE else ''}.", path))
         return
-    if depth > DEPTH or len(issues) >= MOST:
-        if depth > DEPTH:
-            issues.append(Issue("error", "structure", f"It is nested deeper than {DEPTH} elements.", path))
+    if depth > sure.DEPTH or len(issues) >= MOST:
+        if depth > sure.DEPTH:
+            issues.append(Issue("error", "structure", f"It is nested deeper than {sure.DEPTH} elements.", path))
         return
     table, required, choices = _compiled(type)
     if not value or (len(value) == 1 and "id" in value and type != "Element" and not definitions.is_resource(type)):
@@ -283,26 +281,14 @@ def _reference(targets: frozenset[str]):
         if not isinstance(value, dict):
             return
         said, stated = value.get("reference"), value.get("type")
-        stated = stated.removeprefix(_BASE) if isinstance(stated, str) else None
-        named = _named(said, issues) if isinstance(said, str) else None
+        stated = stated.removeprefix(reference.BASE) if isinstance(stated, str) else None
+        named = issues.contained.get(said) or issues.entries.get(said) or reference.named(said) if isinstance(said, str) else None
         type = named or stated
         if targets and type not in targets and type is not None and definitions.is_resource(type):
             issues.append(Issue("error", "structure", f"A {type} cannot be referred to here; a {' or '.join(sorted(targets))} can.", path))
         if named and stated and named != stated:
             issues.append(Issue("error", "structure", f"The reference is to a {named}, but its type says {stated}: leave the type out, or let it say {named}.", f"{path}.type"))
     return single
-
-
-def _named(reference: str, inside: _Found) -> str | None:
-    """The type of what a reference names, where it is known: something of the same resource or bundle, or by its text."""
-    if found := inside.contained.get(reference) or inside.entries.get(reference):
-        return found
-    if "?" in reference:
-        type = reference.partition("?")[0]
-    else:
-        match = _TYPED.search(reference) if not reference.startswith("urn:") else None
-        type = match[1] if match else None
-    return type if type is not None and definitions.is_resource(type) else None
 
 
 def _coded(type: str, check):

@@ -168,7 +168,7 @@ def judged() -> dict[tuple[str, str], str]:
     """(key, expression) -> a type of the elements on which it is judged: named types, and anonymous parts by their paths."""
     found = {}
     for type in (part for named in definitions._all()["types"].values() if named["kind"] != "primitive-type" for part in {path for path in named["elements"]}):
-        plan = invariants._plan(type)
+        plan = invariants.plan(type)
         found |= {(r.key, r.expression.text): type for r in plan.rules}
         found |= {(r.key, r.expression.text): kind for kind, rules in plan.children.values() for r in rules}
     return found
@@ -217,11 +217,11 @@ def test_what_is_skipped_would_have_given_the_same(resource, monkeypatch):
     resource = read(resource)
     found = invariants.check(resource, warnings=True)
     monkeypatch.setattr(invariants, "surely", lambda text, type: lambda value: False)
-    invariants._plan.cache_clear(), invariants._rules.cache_clear()
+    invariants.plan.cache_clear(), invariants._rules.cache_clear()
     try:
         assert invariants.check(resource, warnings=True) == found
     finally:
-        invariants._plan.cache_clear(), invariants._rules.cache_clear()
+        invariants.plan.cache_clear(), invariants._rules.cache_clear()
 
 
 SOME = {"status": "final", "valueString": "a", "note": [{"text": "a"}], "_issued": {"id": "a"}, "component": [{}]}
