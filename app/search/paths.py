@@ -103,7 +103,8 @@ def walk(branch: Branch, value, add: Callable, frame: Frame, group: int = 0) -> 
 
 
 def _combine(composite: Composite, value, add: Callable, frame: Frame) -> None:
-    """Rows of all parts in a group of their own, if each part has one that a value can meet: without, no search could be met."""
+    """Rows of all parts in a group of their own, if each part has one that a value can meet: without, no search could be met.
+    Of a token only system and code: nobody asks a part of a composite for its display."""
     frame.group += 1
     rows: list = []
     for part, rooted in composite.parts:
@@ -114,7 +115,7 @@ def _combine(composite: Composite, value, add: Callable, frame: Frame) -> None:
             return
         rows += found
     for row in rows:
-        add(row)
+        add(row if row.system is None or row.code is None or row.text is None or row.low is not None else row._replace(text=None))
 
 
 def ends(branch: Branch, type: str, expression: str) -> list[End]:

@@ -51,7 +51,7 @@ def sought(text: str) -> str:
 def pieces(words: str) -> set[str]:
     """The pieces of a text, letters and digits all: each word, and each two characters of a run (the last one alone too)."""
     found: set[str] = set()
-    for piece in _PIECED.findall(words):
+    for piece in words.split():
         if piece.isascii() or not _RUN.match(piece):
             found.add(piece[:LONGEST])
         else:

@@ -10,7 +10,7 @@ from app.search.query import ALL, LAST, Clause, Query, Row
 T = TypeVar("T")
 ALIVE = LAST
 """`died` of a version that is current."""
-SCHEMA, INDEX = 3, 8
+SCHEMA, INDEX = 3, 9
 """Versions of the layout and of what index rows, stamps and facts mean; a store with others refuses to serve until it is reindexed."""
 
 

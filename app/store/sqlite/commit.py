@@ -71,8 +71,9 @@ class Tx:
         self.con.executemany("insert into about values (?, ?, ?)", [(entry.number, p, type) for p in entry.about])
 
     def _values(self, rows: list[Row]) -> list[tuple]:
-        made = self.names.made
-        return [(made(r.param), r.group, made(r.system), r.code, r.text, r.low, r.high, span(r), r.words) for r in rows]
+        known, made = self.names.numbers, self.names.made
+        return [(known.get(param) or made(param), group, known.get(system) or made(system), code, text, low, high, span(low, high), words)
+                for param, group, system, code, text, low, high, words in rows]
 
     def _insert(self, number: int, start: int, rows: list[tuple]) -> None:
         self.con.executemany(f"insert into row (entry, place, {COLUMNS}) values (?,?,?,?,?,?,?,?,?,?,?)", [(number, place, *values) for place, values in enumerate(rows, start)])
@@ -135,13 +136,11 @@ class Tx:
         self.con.execute("insert or replace into value values ('recipe', ?)", (text,))
 
 
-def span(row: Row) -> float | None:
-    """A power of four that a row's range does not exceed, 0 for a point: there are few, and none is much wider than its rows."""
-    if row.low is None or row.high is None:
+def span(low: float | None, high: float | None) -> float | None:
+    """A power of four that a range does not exceed, None for a point: there are few, and none is much wider than its rows."""
+    if low is None or high is None or high <= low:
         return None
-    if row.high <= row.low:
-        return 0
-    exponent = math.frexp(row.high - row.low)[1]
+    exponent = math.frexp(high - low)[1]
     return 2.0 ** (exponent + exponent % 2)
 
 

@@ -30,7 +30,7 @@ create table about (number integer not null, patient text not null, type integer
 create index about_patient on about (patient, type);
 
 -- one shape of index row for all parameter types, clustered by entry: that key serves the probes.
--- span: a power of four that high - low does not exceed: what reaches a moment begins at most so much before it
+-- span: a power of four that high - low does not exceed, null for a point: what reaches a moment begins there or later, or at most so much before it
 create table row (
   entry integer not null, param integer not null, place integer not null, grp integer not null,
   system integer, code text, text text, low, high, span, words text, primary key (entry, param, place)) without rowid;
@@ -74,6 +74,7 @@ def connect(path: str, *, write: bool, durable: bool = True) -> sqlite3.Connecti
     con.execute("pragma cache_size=-65536")
     con.execute("pragma temp_store=memory")
     if write:
+        con.execute("pragma page_size=8192")  # of a new file: index rows are written a sixth faster than to the usual 4096
         con.execute("pragma journal_mode=wal")
         con.execute(f"pragma synchronous={'full' if durable else 'off'}")
         con.execute("pragma wal_autocheckpoint=4000")

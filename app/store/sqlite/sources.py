@@ -179,7 +179,7 @@ class Sources:
         return Sql(f"select {r}.entry as number from row {r} indexed by {index} where {exact.text}", exact.args) if index else None
 
     def _range(self, test: Test, r: str, param: int, exact: Sql, index: str) -> Sql:
-        """Rows by their range. Where it begins is not after its end; what it reaches to is known by where it begins, and by what its span is at most."""
+        """Rows by their range. Where it begins is not after its end; what reaches to a moment begins there or later, or no more before than its span is at most."""
         found = {(c.column, way): c.value for c in test.compares for way, hows in (("from", LOWER), ("to", UPPER)) if c.how in hows}
         where = [exact]
         if ("high", "to") in found and ("low", "to") not in found:
@@ -187,8 +187,10 @@ class Sources:
         if index == "row_low":
             made = join(" and ", where, TRUE)
             return Sql(f"select {r}.entry as number from row {r} indexed by row_low where {made.text}", made.args)
-        made = join(" and ", [*where, Sql(f"{r}.span=w{r}.span and {r}.low>=?-w{r}.span", (self.compiler.value(found["high", "from"]),))], TRUE)
-        return Sql(f"select {r}.entry as number from {SPANS} w{r} cross join row {r} indexed by row_span where {made.text}", (param, param, *made.args))
+        start = self.compiler.value(found["high", "from"])
+        after, across = join(" and ", [*where, Sql(f"{r}.low>=?", (start,))], TRUE), join(" and ", [*where, Sql(f"{r}.span=w{r}.span and {r}.low>=?-w{r}.span and {r}.low<?", (start, start))], TRUE)
+        return Sql(f"select {r}.entry as number from row {r} indexed by row_low where {after.text} union all"
+                   f" select {r}.entry from {SPANS} w{r} cross join row {r} indexed by row_span where {across.text}", (*after.args, param, param, *across.args))
 
 
 def index(clause: Clause, types: tuple[str, ...]) -> str:
