@@ -57,6 +57,7 @@ class Ahead:
         self.process.start()
         theirs.close()
         self.thread, self.next = ThreadPoolExecutor(1, "ahead"), None
+        self.apart: list[Mapped] | None = None
 
     def begin(self, secret: bytes, digest: str, place: int, row: int, size: int, store: tuple, new: bool) -> None:
         """Starts the work. secret: of ids; digest: of the file; place, row: of its first record; size: records of a chunk; store: what `Prepared.of` needs to know of it."""
@@ -74,12 +75,20 @@ class Ahead:
 
     async def batch(self) -> list[Mapped] | None:
         """The next chunk; None where the process is no more."""
-        try:
-            data = await asyncio.wrap_future(self.next)
-        except (EOFError, OSError):
-            return None
+        if self.apart is None:
+            with suppress(EOFError, OSError):
+                self._take(await asyncio.wrap_future(self.next))
+        batch, self.apart = self.apart, None
+        return batch
+
+    def meanwhile(self) -> None:
+        """Takes the next chunk apart where it has come: there is time for it while a commit waits for the disk."""
+        if self.apart is None and self.next.done() and not self.next.exception():
+            self._take(self.next.result())
+
+    def _take(self, data: bytes) -> None:
         self.next = self.thread.submit(self.pipe.recv_bytes)
-        return [self._mapped(one) for one in marshal.loads(data)]
+        self.apart = [self._mapped(one) for one in marshal.loads(data)]
 
     def _mapped(self, told: tuple) -> Mapped:
         (row, place, length, of), readable, reject, skipped, unread, warnings, unmapped, targets, made = told

@@ -29,8 +29,8 @@ from app.mapping.stored import Stored
 from app.records import Change, Records, World
 from app.workflow import job as tasks
 
-CHUNK = 500
-"""Records of a chunk, where the store's commits take that many."""
+CHUNK = 2000
+"""Resources of a chunk, where the store's commits take that many: each page of an index that they touch is written once."""
 SLICE = 50
 """Records after which others in this process have their turn."""
 HOLDS = 5
@@ -60,13 +60,13 @@ async def run(world: World, mapping: Mapping, path: Path, *, name: str = "", out
     began, mark = time.monotonic(), _mark(path)
     digest = await asyncio.to_thread(sha256, path)
     ids = Ids(await world.store.value("import-secret", new_secret), mapping.site.prefix)
-    job = _Run(world, mapping, path, name or path.name, digest, ids, dry, mark)
+    job = _Run(world, mapping, path, name or path.name, digest, ids, dry, mark, ahead)
     await job.open(again)
     if not dry:
         await job.publish()
     resumed, already = job.ledger.row if job.ledger.records else 0, job.ledger.told
     if job.ledger.state != "done":
-        await job.all(max_rejects, progress, ahead)
+        await job.all(max_rejects, progress)
     await job.release()
     rejects, unmapped = await job.told()
     done = report.result(mapping, job.name, digest, _all_unchanged(job.ledger) if already else job.ledger, rejects, unmapped,
@@ -104,7 +104,7 @@ def _all_unchanged(ledger: Ledger) -> Ledger:
 
 
 class _Run:
-    def __init__(self, world: World, mapping: Mapping, path: Path, name: str, digest: str, ids: Ids, dry: bool, mark: tuple):
+    def __init__(self, world: World, mapping: Mapping, path: Path, name: str, digest: str, ids: Ids, dry: bool, mark: tuple, ahead: Ahead | None):
         self.records, self.mapping, self.name, self.digest, self.ids, self.dry = Records(world, caller(mapping.site)), mapping, name, digest, ids, dry
         self.reader = reader(path, mapping)
         self.id = ids("Task", f"{mapping.site.name}/import", (digest, mapping.hash))
@@ -118,12 +118,13 @@ class _Run:
         self.unmapped: list[Unmapped] = []
         self.unpublished: list[str] = []
         self.earlier: dict[int, str] = {}
+        self.ahead = ahead
 
     @property
     def chunk(self) -> int:
         """Records of a chunk: what each writes, and closes, fits into a commit."""
-        limit = min(self.world.settings.bundle_limit, self.world.store.entries_limit)
-        return max(1, min(CHUNK, (limit - 2) // max(1, len(self.mapping.templates) + (self.reader.fed or bool(self.earlier)))))
+        limit = min(CHUNK, self.world.settings.bundle_limit - 2, self.world.store.entries_limit - 2)
+        return max(1, limit // max(1, len(self.mapping.templates) + (self.reader.fed or bool(self.earlier))))
 
     async def publish(self) -> None:
         """The code tables that the mapping reads, as ConceptMaps of the site: $translate answers from the rows that the import uses."""
@@ -151,10 +152,10 @@ class _Run:
         if self.ledger.state == "open":
             self.earlier = await fed.earlier(self.stored, self.mapping.name, self.digest, self.id)
 
-    async def all(self, max_rejects: str, progress: Progress | None, ahead: Ahead | None) -> None:
+    async def all(self, max_rejects: str, progress: Progress | None) -> None:
         """Every chunk that is left, until the end or too many rejects."""
         too_many = limit(max_rejects)
-        async for batch in self._batches(ahead):
+        async for batch in self._batches():
             last, made = len(batch) < self.chunk, self.ledger.created
             await self._same(last)
             await self._write(batch, "done" if last else "open", too_many)
@@ -162,16 +163,16 @@ class _Run:
                 progress(self.reader.size if last else self.ledger.place, self.reader.size, self.ledger)
             if self.ledger.state != "open":
                 break
-            if ahead:
-                ahead.new = 2 * (self.ledger.created - made) >= len(batch)
+            if self.ahead:
+                self.ahead.new = 2 * (self.ledger.created - made) >= len(batch)
 
-    async def _batches(self, ahead: Ahead | None) -> AsyncIterator[list[Mapped]]:
+    async def _batches(self) -> AsyncIterator[list[Mapped]]:
         """The records that are left, by the process that maps ahead; without one, or after its end, mapped here."""
-        if ahead:
+        if self.ahead:
             who = self.records.caller
             store = (who.organization, self.world.zone, who.base, await self.world.store.recipe())
-            ahead.begin(self.ids.secret, self.digest, self.ledger.place, self.ledger.row, self.chunk, store, not self.again)
-            while (batch := await ahead.batch()) is not None:
+            self.ahead.begin(self.ids.secret, self.digest, self.ledger.place, self.ledger.row, self.chunk, store, not self.again)
+            while (batch := await self.ahead.batch()) is not None:
                 yield batch
         for batch in batches(self.reader.records(self.ledger.place, self.ledger.row), self.mapping, self.reader.new, self.ids, self.chunk):
             yield batch
@@ -262,8 +263,13 @@ class _Run:
     async def _keep(self, ledger: Ledger, changes: list[Change] = ()) -> None:
         """Commits changes with the ledger after them."""
         task = ledgers.run_task(self.id, self.mapping.site.organization, self.mapping, self.name, self.digest, ledger)
-        done = await self.records.commit([*changes, Change("update", "Task", self.id, task, place="run", **_guarded(self.version))])
+        done = await self.records.commit([*changes, Change("update", "Task", self.id, task, place="run", **_guarded(self.version))], also=self._written)
         self.version = done[-1].entry.version
+
+    async def _written(self, tx) -> None:
+        """What is left of a commit is the wait for the disk."""
+        if self.ahead:
+            asyncio.get_running_loop().call_soon(self.ahead.meanwhile)
 
     async def release(self) -> None:
         """Brings in the held records, of this run and of earlier ones of the organisation, whose targets have come, until no more can."""

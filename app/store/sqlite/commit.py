@@ -111,9 +111,9 @@ class Tx:
 
     def _pieces(self, number: int, rows: Iterable[tuple], verb: str | None = None) -> None:
         """Adds the pieces of the words of an entry's rows; `delete` takes them away, which needs all of them again."""
-        found = " ".join([f"{param}x{piece}" for param, *_, words in rows if words for piece in pieces(words)])
+        found = [f"{row[0]}x" + f" {row[0]}x".join(words) for row in rows if row[-1] and (words := pieces(row[-1]))]
         if found:
-            self.con.execute("insert into piece (piece, rowid, pieces) values (?, ?, ?)", (verb, number, found))
+            self.con.execute("insert into piece (piece, rowid, pieces) values (?, ?, ?)", (verb, number, " ".join(found)))
 
     def forget(self, entries: str, args: tuple) -> int:
         """Deletes the rows, and with them the pieces, of entries that a select gives; returns how many rows."""
