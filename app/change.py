@@ -65,7 +65,7 @@ class Prepared(NamedTuple):
     before: bytes
     after: bytes
     stamp: stamp.Stamped
-    rows: list[Row]
+    rows: list[Row] | list[tuple]
     recipe: str
     custodian: str
 
@@ -86,12 +86,12 @@ class Prepared(NamedTuple):
 
     def plain(self) -> tuple:
         """It in values that any process understands."""
-        return (self.before, self.after, tuple(self.stamp), [tuple(row) for row in self.rows], self.recipe, self.custodian)
+        return (self.before, self.after, tuple(self.stamp), list(map(tuple, self.rows)), self.recipe, self.custodian)
 
     @classmethod
     def read(cls, plain: tuple) -> "Prepared":
         before, after, marks, rows, recipe, custodian = plain
-        return cls(before, after, stamp.Stamped(*marks), list(map(Row._make, rows)), recipe, custodian)
+        return cls(before, after, stamp.Stamped(*marks), rows, recipe, custodian)
 
 
 def _version(updated: int) -> bytes:

@@ -107,13 +107,13 @@ def _combine(composite: Composite, value, add: Callable, frame: Frame) -> None:
     Of a token only system and code: nobody asks a part of a composite for its display."""
     frame.group += 1
     rows: list = []
-    for part, rooted in composite.parts:
+    for part, rooted in reversed(composite.parts):  # the value, of many types, is the part that is missing most
         found: list = []
         walk(part, frame.root if rooted else value, found.append, frame, frame.group)
         found = [row for row in found if row.code is not None or row.low is not None]
         if not found:
             return
-        rows += found
+        rows = found + rows
     for row in rows:
         add(row if row.system is None or row.code is None or row.text is None or row.low is not None else row._replace(text=None))
 

@@ -170,7 +170,7 @@ class Tx(Protocol):
         """The clause holds for this version, whether or not it is current or a delete."""
 
     async def write(self, entry: Entry, rows: list[Row], facts: list[Fact] = ()) -> None:
-        """Makes `entry` the current version: sets number and born, ends its predecessor (died), its rows and facts."""
+        """Makes `entry` the current version: sets number and born, ends its predecessor (died), its rows and facts. rows: plain tuples of a Row's columns will do."""
 
     async def claim(self, kind: str, owner: str, key: str, until: int) -> bool:
         """Takes (kind, owner, key) until then; False where another holds it. An expired one is taken over."""

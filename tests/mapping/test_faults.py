@@ -29,14 +29,14 @@ def _limited(size: int):
 
 def test_a_full_disk_is_told_with_exit_code_3_and_a_later_run_completes(tmp_path):
     compiled(tmp_path)
-    path = export(tmp_path / "v.csv", *(f"{number},名{number},19800101," for number in range(1, 3001)))
+    path = export(tmp_path / "v.csv", *(f"{number},名{number},19800101," for number in range(1, 5001)))
     words = [sys.executable, "-c", "from app.cli import main; main()", "import", str(tmp_path / "mappings/h/people.yaml"), str(path), "--store", f"sqlite:{tmp_path}/s.db",
              "--out", str(tmp_path / "out")]
-    full = subprocess.run(words, cwd=shipped("profiles").parent, capture_output=True, text=True, preexec_fn=_limited(3 << 20))
+    full = subprocess.run(words, cwd=shipped("profiles").parent, capture_output=True, text=True, preexec_fn=_limited(8 << 20))
     assert full.returncode == 3 and "nothing was done" in full.stderr and "Traceback" not in full.stderr and not (tmp_path / "out").exists()
     assert subprocess.run(words, cwd=shipped("profiles").parent, capture_output=True).returncode == 0
     summary = json.loads((tmp_path / "out" / "summary.json").read_text(encoding="utf-8"))
-    assert (summary["records"], summary["accepted"], summary["resources"]["Patient"]) == (3000, 3000, {"created": 3000, "updated": 0, "unchanged": 0}) and summary["resumed"]
+    assert (summary["records"], summary["accepted"], summary["resources"]["Patient"]) == (5000, 5000, {"created": 5000, "updated": 0, "unchanged": 0}) and summary["resumed"]
 
 
 @pytest.mark.parametrize("change", [lambda path: path.write_bytes(path.read_bytes() + b"41,\xcd\xf5"),

@@ -79,7 +79,7 @@ class Tx:
     async def write(self, entry: Entry, rows: list[Row], facts: list[Fact] = ()) -> None:
         if entry.ref in self.entries:
             await self.send()
-        self.entries[entry.ref] = (entry, list(rows), list(facts))
+        self.entries[entry.ref] = (entry, list(map(Row._make, rows)), list(facts))
 
     async def claim(self, kind: str, owner: str, key: str, until: int) -> bool:
         if (kind, owner, key) in self.claims:

@@ -26,6 +26,8 @@ SECONDS = 1.0
 """Seconds that a condition may be looked for in a commit: all others wait."""
 COLUMNS = "param, grp, system, code, text, low, high, span, words"
 """Of an index row, beside its entry and place."""
+PARAM = -9
+"""Where the first of them stands, from the end."""
 TURN = 0.05
 """Seconds for which a process may take the lock again before one that waits: each change of writers costs both their caches."""
 
@@ -62,21 +64,22 @@ class Tx:
         if entry.text is not None:
             self.con.execute("insert into body values (?, ?)", (entry.number, entry.text))
         self._about(entry, type)
-        values = self._values(rows)
-        self._insert(entry.number, 0, values)
+        values = self._values(entry.number, rows)
+        self._insert(values)
         self._pieces(entry.number, values)
         self._facts(entry, facts)
 
     def _about(self, entry: Entry, type: int) -> None:
         self.con.executemany("insert into about values (?, ?, ?)", [(entry.number, p, type) for p in entry.about])
 
-    def _values(self, rows: list[Row]) -> list[tuple]:
+    def _values(self, number: int, rows: list[Row]) -> list[tuple]:
+        """The rows of an entry as tuples: its number, their place, COLUMNS."""
         known, made = self.names.numbers, self.names.made
-        return [(known.get(param) or made(param), group, known.get(system) or made(system), code, text, low, high, span(low, high), words)
-                for param, group, system, code, text, low, high, words in rows]
+        return [(number, place, known.get(param) or made(param), group, known.get(system) or made(system), code, text, low, high, span(low, high), words)
+                for place, (param, group, system, code, text, low, high, words) in enumerate(rows)]
 
-    def _insert(self, number: int, start: int, rows: list[tuple]) -> None:
-        self.con.executemany(f"insert into row (entry, place, {COLUMNS}) values (?,?,?,?,?,?,?,?,?,?,?)", [(number, place, *values) for place, values in enumerate(rows, start)])
+    def _insert(self, rows: list[tuple]) -> None:
+        self.con.executemany(f"insert into row (entry, place, {COLUMNS}) values (?,?,?,?,?,?,?,?,?,?,?)", rows)
 
     def _facts(self, entry: Entry, facts) -> None:
         if facts:
@@ -94,7 +97,7 @@ class Tx:
             self.con.execute("delete from about where number=?", (entry.number,))
             self._about(entry, self.names.made(entry.type))
         if made.rows is not None:
-            self._alter(entry.number, self._values(made.rows))
+            self._alter(entry.number, self._values(entry.number, made.rows))
         if held[0] == ALIVE:
             self.con.execute("delete from fact where source=?", (entry.number,))
             self._facts(entry, made.facts)
@@ -102,24 +105,24 @@ class Tx:
     def _alter(self, number: int, wanted: list[tuple]) -> None:
         """Makes these the rows of a version; most are there already."""
         held = {tuple(values): place for place, *values in self.con.execute(f"select place, {COLUMNS} from row where entry=?", (number,)).fetchall()}
-        gone, new = held.keys() - set(wanted), [values for values in wanted if values not in held]
+        gone, new = held.keys() - {row[2:] for row in wanted}, [row[2:] for row in wanted if row[2:] not in held]
         self.con.executemany("delete from row where entry=? and place=?", [(number, held[values]) for values in gone])
-        self._insert(number, max(held.values(), default=-1) + 1, new)
+        self._insert([(number, place, *values) for place, values in enumerate(new, max(held.values(), default=-1) + 1)])
         if any(values[-1] for values in (*gone, *new)):
             self._pieces(number, held, "delete")
             self._pieces(number, wanted)
 
     def _pieces(self, number: int, rows: Iterable[tuple], verb: str | None = None) -> None:
-        """Adds the pieces of the words of an entry's rows; `delete` takes them away, which needs all of them again."""
-        found = [f"{row[0]}x" + f" {row[0]}x".join(words) for row in rows if row[-1] and (words := pieces(row[-1]))]
+        """Adds the pieces of the words of an entry's rows, tuples that end in COLUMNS; `delete` takes them away, which needs all of them again."""
+        found = [f"{row[PARAM]}x" + f" {row[PARAM]}x".join(words) for row in rows if row[-1] and (words := pieces(row[-1]))]
         if found:
             self.con.execute("insert into piece (piece, rowid, pieces) values (?, ?, ?)", (verb, number, " ".join(found)))
 
     def forget(self, entries: str, args: tuple) -> int:
         """Deletes the rows, and with them the pieces, of entries that a select gives; returns how many rows."""
-        worded = self.con.execute(f"select entry, param, words from row where words<>'' and entry in ({entries}) order by entry", args).fetchall()
+        worded = self.con.execute(f"select entry, {COLUMNS} from row where words<>'' and entry in ({entries}) order by entry", args).fetchall()
         for number, rows in groupby(worded, lambda row: row[0]):
-            self._pieces(number, [row[1:] for row in rows], "delete")
+            self._pieces(number, rows, "delete")
         return self.con.execute(f"delete from row where entry in ({entries})", args).rowcount
 
     async def claim(self, kind: str, owner: str, key: str, until: int) -> bool:
