@@ -12,9 +12,9 @@ from app.caller import Caller
 from app.jobs import trace as traces
 from app.main import open_world
 from app.mapping import cases, check, draft, explain, sources
+from app.mapping.compiler import compile
 from app.mapping.document import Mistake
 from app.mapping.reject import Reject
-from app.mapping.rules import compile
 from app.settings import Settings, shipped
 from app.terminal import say, stop, told
 

@@ -19,22 +19,29 @@ from typing import Annotated
 
 import typer
 import uvicorn
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
 
 from app import authoring, errors, upkeep
-from app.authoring import operator
 from app.auth.identify import is_loopback
+from app.authoring import operator
 from app.demo import alliance, export
 from app.fhir import json as fhir
 from app.jobs import rejects, runner
 from app.main import open_world
-from app.mapping import feed, rules, sources
+from app.mapping import compiler, feed, rules, sources
 from app.mapping.ahead import Ahead, started
 from app.mapping.document import Mistake
 from app.mapping.reject import Reject
 from app.records import Prepared
 from app.rest.wire import Wire
-from app.settings import Settings, shipped
+from app.settings import Settings
 from app.terminal import console, problems, say, stop, told
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -150,7 +157,7 @@ def _exists(store: str) -> bool:
 
 def _mappings(name: str, site: str = "", zone: str = "") -> list[rules.Mapping]:
     """A mapping by its path, or by its name under the shipped mappings; a site's name means all of them."""
-    return rules.ordered([rules.compile(one, site, zone) for one in authoring.found(name)])
+    return rules.ordered([compiler.compile(one, site, zone) for one in authoring.found(name)])
 
 
 async def _import(settings: Settings, mapping, file: sources.File, out: Path, dry: bool, most: str, again: bool, ahead: Ahead | None):

@@ -10,12 +10,13 @@ from pathlib import Path
 from app import errors
 from app.fhir import path as fhirpath
 from app.fhir import validate
+from app.mapping.compiler import compile
 from app.mapping.document import Map, Mistake, Text, load, shown
 from app.mapping.frame import CASE, framed
 from app.mapping.identity import Ids
 from app.mapping.readers import reader
 from app.mapping.reject import Reject
-from app.mapping.rules import CHANGES, Made, Mapping, Row, compile
+from app.mapping.rules import CHANGES, Made, Mapping, Row
 
 SECRET = "00" * 32
 """Ids of test runs are made under this, never those of a store."""

@@ -5,9 +5,10 @@ from pathlib import Path
 
 from app.fhir import definitions
 from app.mapping import expression as tree
+from app.mapping.compiler import Compiler
 from app.mapping.document import Map, Mistake, Text
 from app.mapping.functions import GIVES
-from app.mapping.rules import CHANGES, DIRECTIVES, Compiler, Part, Template
+from app.mapping.rules import CHANGES, DIRECTIVES, Part, Template
 from app.mapping.shape import NUMBERS, Shape
 
 KINDS = {"boolean": {"boolean"}, **dict.fromkeys(NUMBERS, {"integer"}), "decimal": {"integer", "decimal"}, "date": {"string", "date"},

@@ -46,6 +46,12 @@ class Map(dict):
                 raise Mistake(key.place, f"'{key}' is not known here; known are {', '.join(known)}")
         return self
 
+    def need(self, name: str):
+        """The value of a name that must be there. Errors: Mistake."""
+        if name not in self:
+            raise Mistake(self.place, f"'{name}' is missing")
+        return self[name]
+
 
 def place(node, otherwise: str = "") -> str:
     """Where a node stands, as `file:line`."""

@@ -6,11 +6,12 @@ from pathlib import Path
 
 from app.fhir import json
 from app.mapping import expression as tree
-from app.mapping.document import List, Map, Mistake, Text, place
+from app.mapping.compiler import Compiler
+from app.mapping.document import List, Map, Text, place
 from app.mapping.identity import Ids
 from app.mapping.readers import reader
 from app.mapping.reject import Reject
-from app.mapping.rules import DIRECTIVES, Compiler, Row
+from app.mapping.rules import DIRECTIVES, Row
 
 SECRET = "00" * 32
 """Ids are shown as made under this, never those of a store."""

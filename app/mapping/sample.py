@@ -9,11 +9,11 @@ from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 from app.mapping.chinese import check
+from app.mapping.compiler import compile
 from app.mapping.readers import json as json_reader
 from app.mapping.readers import reader
 from app.mapping.readers import xml as xml_reader
 from app.mapping.readers.csv import ordered
-from app.mapping.rules import compile
 
 KINDS = {".csv": "csv", ".txt": "csv", ".tsv": "csv", ".dbf": "dbf", ".xlsx": "excel", ".xls": "excel", ".ndjson": "ndjson", ".jsonl": "ndjson", ".json": "json", ".xml": "xml"}
 ENCODED, TREES = ("csv", "dbf"), ("ndjson", "json", "xml")

@@ -20,11 +20,11 @@ from pathlib import Path
 
 from app.fhir import validate
 from app.main import open_world
-from app.mapping import chunk, feed, rules
+from app.mapping import chunk, compiler, feed, rules
 from app.records import Records
 from app.search import index, stamp
 from app.settings import Settings
-from app.store.sqlite.commit import Commits, Tx
+from app.store.sqlite.commit import Tx
 from scripts.bench.load import request, run
 
 COLUMNS = ("检验号", "病历号", "就诊号", "项目", "项目名称", "结果", "单位", "时间", "下限", "上限", "标志", "标本", "仪器", "科室", "床号",
@@ -193,7 +193,7 @@ async def measure(args) -> None:
             tell(f"{args.rows:,} new rows", args.rows, await beside(port, lambda: command(mapping, path, store), args.connections), "target 4,000 at 100k, 3,000 at 1M; 300 MB")
             tell("the same, unchanged", args.rows, await beside(port, lambda: command(mapping, path, store, "--again"), args.connections), "target 15,000")
         few = min(args.rows, 20_000)
-        part, compiled = export(Path(folder) / "part.csv", 90_000_000, few), rules.compile(mapping)
+        part, compiled = export(Path(folder) / "part.csv", 90_000_000, few), compiler.compile(mapping)
         for name, more in (("new", {}), ("unchanged", {"again": True})):
             spent = await stages(Settings.read(store=store, open=True), compiled, part, **more)
             print(f"where a row goes ({name}), us: " + ", ".join(f"{stage} {seconds / few * 1e6:.0f}" for stage, seconds in spent.items()) + f"; all {sum(spent.values()) / few * 1e6:.0f}", flush=True)

@@ -12,7 +12,7 @@ import pytest
 from app.demo import alliance, export
 from app.fhir import json as fhir
 from app.fhir.validate import validate
-from app.mapping import feed, rules
+from app.mapping import compiler, feed
 from app.records import Records
 from app.settings import shipped
 from tests.conftest import hospital, operator
@@ -103,7 +103,7 @@ async def test_each_resource_is_its_hospitals_and_a_second_load_writes_nothing(w
 
 
 async def test_the_export_comes_in_with_its_faults_as_rejects_and_a_second_import_writes_nothing(world, source, tmp_path):
-    mapping = rules.compile(MAPPING)
+    mapping = compiler.compile(MAPPING)
     done = await feed.run(world, mapping, source, out=tmp_path / "report")
     assert [(r.row, r.code, r.column) for r in done.rejects] == REJECTS
     assert (done.records, done.accepted, done.rejected) == (3000, 3000 - len(REJECTS), len(REJECTS))
@@ -125,7 +125,7 @@ async def test_the_export_comes_in_with_its_faults_as_rejects_and_a_second_impor
 
 
 async def test_an_import_that_is_cut_off_goes_on_exactly_once(world, source):
-    mapping = rules.compile(MAPPING)
+    mapping = compiler.compile(MAPPING)
 
     class Cut(Exception):
         pass
@@ -143,6 +143,6 @@ async def test_an_import_that_is_cut_off_goes_on_exactly_once(world, source):
 
 
 async def test_a_dry_run_writes_nothing(world, source):
-    done = await feed.run(world, rules.compile(MAPPING), source, dry=True)
+    done = await feed.run(world, compiler.compile(MAPPING), source, dry=True)
     assert done.dry and [r.row for r in done.rejects if r.code != "identity-collision"] == [r[0] for r in REJECTS if r[1] != "identity-collision"]
     assert (await Records(world, operator()).search(("Patient",), [("_summary", "count")])).total == 0

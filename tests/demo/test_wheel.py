@@ -12,12 +12,12 @@ TRY = """
 import app, httpx, asyncio
 from app.cli import main
 from app.main import create_app, open_world
-from app.mapping import rules
+from app.mapping import compiler
 from app.demo import alliance
 from app.fhir import profile
 from app.settings import Settings, shipped
 assert app.__file__.startswith({site!r}), app.__file__
-assert rules.compile(shipped("mappings") / "jiadingtcm" / "outpatient-visit.yaml").templates and list(shipped("profiles").glob("*.json"))
+assert compiler.compile(shipped("mappings") / "jiadingtcm" / "outpatient-visit.yaml").templates and list(shipped("profiles").glob("*.json"))
 assert profile.known().structure("https://yilian.example/fhir/StructureDefinition/alliance-patient") and len(profile.known().urls()) > 440
 assert sum(map(len, alliance.build().values())) > 5000
 

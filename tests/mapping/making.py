@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from app.mapping import rules
+from app.mapping import compiler, rules
 from app.mapping.cases import SECRET
 from app.mapping.identity import Ids
 
@@ -36,7 +36,7 @@ def write(folder: Path, resources: str = PATIENT, head: str = HEAD, tables: dict
 
 
 def compiled(folder: Path, resources: str = PATIENT, **more) -> rules.Mapping:
-    return rules.compile(write(folder, resources, **more))
+    return compiler.compile(write(folder, resources, **more))
 
 
 def row(*values: str | None) -> rules.Row:

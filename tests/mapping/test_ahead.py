@@ -12,7 +12,7 @@ import pytest
 
 from app.fhir import json
 from app.main import open_world
-from app.mapping import ahead, feed, rules
+from app.mapping import ahead, compiler, feed
 from app.mapping.cases import SECRET
 from app.records import Change, Prepared, Records
 from app.settings import Settings
@@ -75,7 +75,7 @@ def _made(folder):
 
 async def test_rejects_holds_unmapped_codes_and_resources_are_the_same_as_without(tmp_path):
     mapping, path = prepare(tmp_path, ROWS)
-    done, entries, _ = await both(tmp_path, rules.compile(mapping), path)
+    done, entries, _ = await both(tmp_path, compiler.compile(mapping), path)
     assert done.records == ROWS and len(done.by_code) > 2 and done.unmapped and len(entries) > ROWS / 2
 
 
@@ -93,7 +93,7 @@ async def test_the_run_maps_the_rest_itself_where_the_process_is_killed(tmp_path
     def kill(one):
         if one and not killed:
             killed.append(os.kill(one.process.pid, signal.SIGKILL))
-    done, *_ = await both(tmp_path, rules.compile(mapping), path, during=kill)
+    done, *_ = await both(tmp_path, compiler.compile(mapping), path, during=kill)
     assert killed and done.records == ROWS
 
 

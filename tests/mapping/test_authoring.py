@@ -13,7 +13,7 @@ from app.cli import app
 from app.fhir import json
 from app.jobs import trace as traces
 from app.main import open_world
-from app.mapping import check, draft, explain, feed, reference, rules
+from app.mapping import check, compiler, draft, explain, feed, reference
 from app.records import Records
 from app.settings import Settings, shipped
 from tests.conftest import operator
@@ -55,7 +55,7 @@ def test_a_site_elsewhere_builds_on_what_ships(tmp_path):
     head = HEAD.replace("mapping: people", "extends: common/patient\nmapping: people").replace("{expect: [号, 名, 值], ignore: [备注]}", "{expect: [病案号, 姓名, 性别]}")
     path = write(tmp_path, "  patient:\n    key: [mrn, = 病案号]\n", head)
     assert [fault for fault in check.faults(path) if "no rule reads" not in str(fault)] == []
-    assert "gbt2261-1-sex" in rules.compile(path).tables
+    assert "gbt2261-1-sex" in compiler.compile(path).tables
 
 
 def test_a_mode_that_only_changes_needs_no_whole_resource(tmp_path):
@@ -196,7 +196,7 @@ async def test_a_draft_comes_from_trees_and_imports_them(sqlite_world, tmp_path,
     (tmp_path / name).write_text(TREES[name], encoding="utf-8")
     path = _kept(tmp_path / "n", draft.drafted(tmp_path / name, "n", "visits", tmp_path / "n"))
     assert check.faults(path) == [] and ROWS[name] in path.read_text(encoding="utf-8") and "码" in path.read_text(encoding="utf-8")
-    done = await feed.run(sqlite_world, rules.compile(path), tmp_path / name)
+    done = await feed.run(sqlite_world, compiler.compile(path), tmp_path / name)
     assert (done.records, done.accepted, done.unread) == (2, 2, {})
     page = await Records(sqlite_world, operator()).search(("Patient",), [])
     assert sorted((one["identifier"][0]["value"], one["name"][0]["text"]) for one in (json.loads(entry.text) for entry in page.entries)) == [("1", "张三"), ("2", "李四")]

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.mapping import rules
+from app.mapping import compiler, rules
 from app.mapping.document import Mistake, merged, parse
 from app.mapping.readers import reader
 from app.settings import shipped
@@ -40,14 +40,14 @@ def test_maps_are_merged_lists_added_to_and_empty_values_taken_away():
 
 
 def test_a_mapping_takes_the_rules_of_another_and_overrides_some(tmp_path):
-    mapping = rules.compile(together(tmp_path, OWN + "resources: {patient: {gender: other, active: true, telecom: }}\n"))
+    mapping = compiler.compile(together(tmp_path, OWN + "resources: {patient: {gender: other, active: true, telecom: }}\n"))
     resource = mapping.apply(row("7", "张三", None, None))[0].resource
     assert {key: value for key, value in resource.items() if key != "id"} == {
         "resourceType": "Patient", "name": [{"use": "official", "text": "张三"}], "gender": "other", "active": True}
 
 
 def test_what_a_mapping_is_built_on_is_part_of_its_version(tmp_path):
-    one, other = rules.compile(together(tmp_path / "1")), rules.compile(together(tmp_path / "2", common=COMMON.replace("unknown", "other")))
+    one, other = compiler.compile(together(tmp_path / "1")), compiler.compile(together(tmp_path / "2", common=COMMON.replace("unknown", "other")))
     assert one.hash != other.hash and one.name == "h/people"
 
 
@@ -63,12 +63,12 @@ def test_what_a_mapping_is_built_on_is_part_of_its_version(tmp_path):
 ])
 def test_a_mistake_is_told_where_it_stands(tmp_path, own, common, place, words):
     with pytest.raises(Mistake) as told:
-        rules.compile(together(tmp_path, own, common))
+        compiler.compile(together(tmp_path, own, common))
     assert words in str(told.value) and told.value.place.endswith(place)
 
 
 def test_a_column_has_its_name_in_the_file_and_another_in_the_rules(tmp_path):
-    mapping = rules.compile(together(tmp_path, OWN.replace("号, 名]", "号, 名], names: {号: BAH, 名: XM}")))
+    mapping = compiler.compile(together(tmp_path, OWN.replace("号, 名]", "号, 名], names: {号: BAH, 名: XM}")))
     found = list(reader(export(tmp_path / "in.csv", "7,张三", header="XM,BAH"), mapping).records())
     assert mapping.columns[:2] == ("BAH", "XM") and found[0].values[:2] == ["张三", "7"]
     with pytest.raises(rules.Reject) as told:
@@ -77,7 +77,7 @@ def test_a_column_has_its_name_in_the_file_and_another_in_the_rules(tmp_path):
 
 
 def test_an_optional_column_may_be_absent_and_an_expected_one_may_not(tmp_path):
-    mapping = rules.compile(together(tmp_path))
+    mapping = compiler.compile(together(tmp_path))
     absent = list(reader(export(tmp_path / "a.csv", "7,张三", header="号,名"), mapping).records())
     there = reader(export(tmp_path / "b.csv", "120,7,张三", header="电话,号,名"), mapping)
     assert absent[0].values == ["7", "张三", None, None]
@@ -90,13 +90,13 @@ def test_a_reference_to_a_mapping_that_builds_on_another(tmp_path):
     path = together(tmp_path)
     visit = "  visit:\n    type: Encounter\n    key: [visit, = 号]\n    status: finished\n    class: {code: AMB}\n    subject: = ref(people.patient, 名)\n"
     (path.parent / "visits.yaml").write_text(HEAD.replace("people", "visits") + visit, encoding="utf-8")
-    patient, visits = rules.compile(path).apply(row("7", "张三", None, None))[0].resource, rules.compile(path.parent / "visits.yaml")
+    patient, visits = compiler.compile(path).apply(row("7", "张三", None, None))[0].resource, compiler.compile(path.parent / "visits.yaml")
     assert visits.apply(row("1", "7", None))[0].resource["subject"] == {"reference": f"Patient/{patient['id']}"}
     assert visits.needs == {("Patient", "h/mrn")} and visits.gives == {("Encounter", "h/visit")}
 
 
 def test_mappings_come_after_those_whose_resources_they_refer_to():
-    found = [rules.compile(path) for path in sorted(shipped("mappings").glob("synthea/*.yaml")) if path.name != "site.yaml"]
+    found = [compiler.compile(path) for path in sorted(shipped("mappings").glob("synthea/*.yaml")) if path.name != "site.yaml"]
     names = [one.name.removeprefix("synthea/") for one in rules.ordered(found)]
     assert sorted(names) == [one.name.removeprefix("synthea/") for one in found]
     assert max(map(names.index, ("patients", "providers", "organizations"))) < names.index("encounters") < min(map(names.index, ("observations", "allergies", "conditions")))
@@ -107,4 +107,4 @@ def test_mappings_in_a_circle_keep_their_order(tmp_path):
     paths = [write(tmp_path, "").parent / f"{name}.yaml" for name in ("a", "b")]
     for path, (own, other) in zip(paths, (("a", "b"), ("b", "a"))):
         path.write_text(HEAD.replace("people", own) + visit.format(own, other), encoding="utf-8")
-    assert [one.name for one in rules.ordered([rules.compile(path) for path in paths])] == ["h/a", "h/b"]
+    assert [one.name for one in rules.ordered([compiler.compile(path) for path in paths])] == ["h/a", "h/b"]

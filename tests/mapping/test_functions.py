@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from app.fhir import json
-from app.mapping import expression, reference, rules
+from app.mapping import compiler, expression, reference
 from app.mapping.document import Mistake
 from app.mapping.functions import FUNCTIONS
 from app.mapping.reject import Reject
@@ -123,8 +123,8 @@ def test_each_function_is_in_the_docs_and_tested_here():
 @pytest.mark.parametrize("text, value, gives", [(*one, ) for some in reference.EXAMPLES.values() for one in some])
 def test_an_example_of_the_page_on_functions_gives_what_stands_there(tmp_path, text, value, gives):
     table = TABLE["t"].replace("urn:t,male,Male", "http://hl7.org/fhir/administrative-gender,male,")
-    compiler = rules.Compiler(write(tmp_path, tables={"sex": table}), tmp_path / "mappings" / "h")
-    step = compiler.run(expression.expression(text, "here"), "here")
+    made = compiler.Compiler(write(tmp_path, tables={"sex": table}), tmp_path / "mappings" / "h")
+    step = made.run(expression.expression(text, "here"), "here")
     try:
         found = step(row("1", None, value.strip() or None))
         assert gives == ("nothing" if found is None else json.dumps(found).decode())

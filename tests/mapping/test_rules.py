@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from app.mapping import rules
+from app.mapping import compiler
 from app.mapping.document import Mistake
 from app.mapping.reject import CODES, Reject
 from tests.mapping.making import HEAD, PATIENT, compiled, row, write
@@ -120,13 +120,13 @@ def test_another_site_and_zone_may_be_named(tmp_path):
     other = path.parent.parent / "o" / "site.yaml"
     other.parent.mkdir()
     other.write_text("site: o\norganization: org-o\nsystems: {mrn: 'urn:o:mrn'}\n", encoding="utf-8")
-    mapping, own = rules.compile(path, "o", "Europe/Berlin"), rules.compile(path)
+    mapping, own = compiler.compile(path, "o", "Europe/Berlin"), compiler.compile(path)
     made = mapping.apply(row("1", "甲", "202407010000"))[0].resource
     assert (made["identifier"][0]["system"], made["deceasedDateTime"], mapping.site.organization) == ("urn:o:mrn", "2024-07-01T00:00:00+02:00", "org-o")
-    assert len({mapping.hash, own.hash, rules.compile(path, "o").hash}) == 3
+    assert len({mapping.hash, own.hash, compiler.compile(path, "o").hash}) == 3
 
 
 @pytest.mark.parametrize("site, zone, said", [("nowhere", "", "--site: there is no"), ("", "Mars/Base", "--zone: 'Mars/Base' is no time zone")])
 def test_a_site_or_zone_that_is_not_is_told(tmp_path, site, zone, said):
     with pytest.raises(Mistake, match=said):
-        rules.compile(write(tmp_path), site, zone)
+        compiler.compile(write(tmp_path), site, zone)

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from app.cli import app
 from app.fhir import json as fhir
-from app.mapping import feed, rules
+from app.mapping import compiler, feed
 from app.records import Records
 from app.settings import shipped
 from tests.conftest import operator
@@ -69,7 +69,7 @@ async def transfer(world) -> tuple:
 
 async def test_a_transfer_form_is_under_way_until_the_form_back_closes_it_and_the_same_form_again_does_not_open_it(sqlite_world, tmp_path):
     home = shipped("mappings") / "hospital-b"
-    out, back = rules.compile(home / "transfer-out.yaml"), rules.compile(home / "transfer-back.yaml")
+    out, back = compiler.compile(home / "transfer-out.yaml"), compiler.compile(home / "transfer-back.yaml")
     await feed.run(sqlite_world, out, home / "tests" / "transfers-out" / "in.xlsx")
     assert await transfer(sqlite_world) == ("in-progress", 0, "active", "需介入治疗")
     await feed.run(sqlite_world, back, home / "tests" / "transfers-back" / "in.xlsx")
@@ -84,7 +84,7 @@ async def test_a_transfer_form_is_under_way_until_the_form_back_closes_it_and_th
 
 async def test_a_form_back_that_came_first_closes_its_form_once_that_is_here(sqlite_world):
     home = shipped("mappings") / "hospital-b"
-    first = await feed.run(sqlite_world, rules.compile(home / "transfer-back.yaml"), home / "tests" / "transfers-back" / "in.xlsx")
+    first = await feed.run(sqlite_world, compiler.compile(home / "transfer-back.yaml"), home / "tests" / "transfers-back" / "in.xlsx")
     assert first.by_code == {"dangling": 2, "bad-date": 1}
-    await feed.run(sqlite_world, rules.compile(home / "transfer-out.yaml"), home / "tests" / "transfers-out" / "in.xlsx")
+    await feed.run(sqlite_world, compiler.compile(home / "transfer-out.yaml"), home / "tests" / "transfers-out" / "in.xlsx")
     assert await transfer(sqlite_world) == ("completed", 1, "completed", "需介入治疗")

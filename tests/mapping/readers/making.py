@@ -4,16 +4,15 @@ from __future__ import annotations
 import struct
 from datetime import date
 from types import SimpleNamespace
-from zoneinfo import ZoneInfo
 
 from app.mapping.document import parse
 from app.mapping.readers import reader
-from app.mapping.rules import _source
+from app.mapping.site import source as read
 
 
 def mapping(source: str, columns=("号", "名", "值"), ignored=("备注",)):
     """What a reader asks of a mapping; `source` in YAML."""
-    return SimpleNamespace(source=_source(parse(f"source: {{{source}, zone: Asia/Shanghai}}", "m.yaml")["source"]), columns=columns, optional=frozenset(), ignored=ignored)
+    return SimpleNamespace(source=read(parse(f"source: {{{source}, zone: Asia/Shanghai}}", "m.yaml")["source"]), columns=columns, optional=frozenset(), ignored=ignored)
 
 
 def records(path, source: str, **more):
