@@ -9,7 +9,7 @@ import binascii
 
 from app.errors import Invalid, Malformed, NotAcceptable
 from app.fhir import json
-from app.rest import body, negotiation
+from app.rest import negotiation
 from app.rest.call import Answer, Call, single
 
 CONTEXT = "X-Security-Context"

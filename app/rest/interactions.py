@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
 from app.audit import asked
-from app.errors import Absent, Failure, Invalid, NotAllowed
+from app.errors import Absent, Failure, NotAllowed
 from app.fhir import definitions
 from app.records import Event
 from app.rest import capability, read, transaction, write

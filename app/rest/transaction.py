@@ -15,7 +15,7 @@ from app.fhir import bundle, reference, validate
 from app.records import Event
 from app.records import Change
 from app.rest import body, negotiation, respond, write
-from app.rest.call import Answer, Call, Prefer, single
+from app.rest.call import Answer, Call, single
 
 ORDER = {"DELETE": 0, "POST": 1, "PUT": 2, "PATCH": 2, "GET": 3, "HEAD": 3}
 """https://hl7.org/fhir/R4/http.html#trules"""

@@ -14,7 +14,7 @@ import time
 
 from app.caller import Caller
 from app.search import index, parse, stamp
-from app.search.query import Clause, Compare, Stamp, both
+from app.search.query import Clause, Compare, Stamp
 from app.sharing import policy
 from app.store.base import Entry, Fact
 from app.store.sqlite import SqliteStore, read

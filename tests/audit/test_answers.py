@@ -17,7 +17,7 @@ from app.search.query import Compare, Has, Test
 from app.search.types import supported
 from app.store.base import Entry, Event
 from app.store.sqlite import SqliteStore
-from tests.audit.making import DOCTOR, NOON, READ, made
+from tests.audit.making import DOCTOR, NOON, made
 from tests.search.judge import CONTEXT, Nobody
 
 NURSE = replace(DOCTOR, user="u-203", client="Client-CHC-17", address="fe80::1", request="", token="", purpose="ETREAT")

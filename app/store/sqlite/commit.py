@@ -13,7 +13,7 @@ from itertools import groupby
 from app import errors
 from app.search.query import Row
 from app.search.words import pieces
-from app.store.base import ALIVE, Access, Entry, Fact, Found, Made
+from app.store.base import ALIVE, Access, Entry, Found, Made
 from app.store.sqlite import events, read
 from app.store.sqlite.names import Names
 from app.store.sqlite.schema import connect, failure, within

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from app import errors
 from app.store.base import ALIVE
 
-TABLES = f"""
+TABLES = """
 create table value (key text primary key, value text not null) without rowid;
 create table counter (number integer not null);
 insert into counter values (0);

@@ -5,7 +5,7 @@ import sqlite3
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from app.search.query import And, Back, Clause, Compare, Granted, Has, Link, Not, Or, Stamp, Test, both, conjuncts
+from app.search.query import And, Back, Clause, Compare, Granted, Has, Link, Not, Or, Stamp, Test, conjuncts
 from app.search.words import needed
 from app.store.sqlite.clauses import BOUNDING, FALSE, REF, TRUE, Compiler, Sql, join, union
 
