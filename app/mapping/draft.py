@@ -46,7 +46,7 @@ def drafted(sample: Path, site: str, name: str, folder: Path, type: str = "Patie
     text = "\n".join([
         f"# Drafted from a sample ({sample.suffix.lower()}). What stands here is guessed; read every line before data comes in.",
         f"mapping: {name}", "version: 0.1.0",
-        f"source: {source}" + ("   # the encoding is a guess: ask who made the export" if guess else ""),
+        f"source: {source}" + (f"   # {guess}" if guess else ""),
         "columns:", f"  expect: [{', '.join(_quoted(c.name) for c in used)}]",
         f"  ignore: [{', '.join(_quoted(c.name) for c in rest)}]   # nothing reads these yet: move to expect: what a rule reads",
         "resources:", f"  {resource}:", f"    type: {type}",

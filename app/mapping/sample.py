@@ -4,6 +4,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
+from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
@@ -14,6 +15,7 @@ from app.mapping.readers import json as json_reader
 from app.mapping.readers import reader
 from app.mapping.readers import xml as xml_reader
 from app.mapping.readers.csv import ordered
+from app.mapping.reject import Reject
 
 KINDS = {".csv": "csv", ".txt": "csv", ".tsv": "csv", ".dbf": "dbf", ".xlsx": "excel", ".xls": "excel", ".ndjson": "ndjson", ".jsonl": "ndjson", ".json": "json", ".xml": "xml"}
 ENCODED, TREES = ("csv", "dbf"), ("ndjson", "json", "xml")
@@ -39,32 +41,50 @@ class Column(NamedTuple):
     unique: bool = False
 
 
-def source(sample: Path) -> tuple[str, bool]:
-    """What stands under `source:` for a file, as text, and whether an encoding in it is guessed. Errors: ValueError for a kind of file that it does not know."""
-    kind = KINDS.get(sample.suffix.lower())
+def source(sample: Path) -> tuple[str, str]:
+    """What stands under `source:` for a file, as text, and what is to be said of an encoding in it that is guessed.
+
+    Errors: ValueError for a kind of file that it does not know; Reject for one that cannot be read.
+    """
+    kind, guess = KINDS.get(sample.suffix.lower()), ""
     if not kind:
         raise ValueError(f"{sample.name}: a mapping is drafted from {', '.join(sorted(KINDS))}; write one for other files by hand.")
     told = [f"kind: {kind}"]
     if kind in ENCODED:
-        encoding = guessed(sample)
+        encoding, others = guessed(sample, kind)
+        guess = "the encoding is a guess: ask who made the export" + (f"; it would reject {others} of the first {SAMPLE:,} records" if others else "")
         told.append(f"encoding: {encoding}")
         told += _delimiter(sample, encoding) if kind == "csv" else []
     elif kind in ROWS:
         told += [f"rows: {json.dumps(rows, ensure_ascii=False)}"] if (rows := ROWS[kind](sample)) else []
-    return f"{{{', '.join(told)}, null: ['-', 无], zone: Asia/Shanghai}}", kind in ENCODED
+    return f"{{{', '.join(told)}, null: ['-', 无], zone: Asia/Shanghai}}", guess
 
 
-def guessed(sample: Path) -> str:
-    """By its mark, or by its zero bytes, UTF-16; else UTF-8 where all is, else GB18030 where all is. Errors: ValueError."""
+def guessed(sample: Path, kind: str) -> tuple[str, int]:
+    """By its mark, or by its zero bytes, UTF-16; else UTF-8 or GB18030, as which more of its records can be read; and how many then cannot.
+
+    Errors: ValueError where most cannot as either.
+    """
     with open(sample, "rb") as file:
         raw = file.read(1 << 22)
-    whole = raw[:raw.rfind(b"\n") + 1 or None]
-    if raw[:2] in (b"\xff\xfe", b"\xfe\xff") or b",\0" in whole and b"\n\0" in raw and _reads(raw[:len(raw) // 2 * 2], "utf-16-le"):
-        return "utf-16"
-    for encoding in ("utf-8", "gb18030"):
-        if _reads(whole, encoding):
-            return encoding
-    raise ValueError(f"{sample.name} is neither UTF-8 nor GB18030 throughout; save it as one of them, or write the mapping by hand.")
+    if kind == "csv" and (raw[:2] in (b"\xff\xfe", b"\xfe\xff") or b",\0" in raw and b"\n\0" in raw and _reads(raw[:len(raw) // 2 * 2], "utf-16-le")):
+        return "utf-16", 0
+    counts = {encoding: _refused(sample, f"{{kind: {kind}, encoding: {encoding}, zone: UTC}}") for encoding in ("utf-8", "gb18030")}
+    encoding, (refused, number) = min(counts.items(), key=lambda each: each[1][0] / max(1, each[1][1]))
+    if refused * 2 > number:
+        raise ValueError(f"Most of {sample.name} is neither UTF-8 nor GB18030; save it as one of them, or write the mapping by hand.")
+    return encoding, refused
+
+
+def _refused(sample: Path, source: str) -> tuple[int, int]:
+    """How many of the first records are not of the source's encoding, and how many there are; of a header that is not, all."""
+    try:
+        records = list(islice(_opened(sample, source, ()).records(), SAMPLE))
+    except Reject as reject:
+        if reject.code != "encoding":
+            raise
+        return 1, 1
+    return sum(record.reject is not None and record.reject.code == "encoding" for record in records), len(records)
 
 
 def _reads(raw: bytes, encoding: str) -> bool:
@@ -97,23 +117,28 @@ def columns(sample: Path, source: str) -> list[Column]:
 
 def _read(sample: Path, source: str, expect: tuple[str, ...]) -> tuple[tuple[str, ...], list[list[str]], int]:
     """Names of the columns, their values, and how many records were read, by a mapping that expects these columns."""
+    read = _opened(sample, source, expect)
+    values: list[list[str]] = [[] for _ in expect or read.new]
+    number, refused = 0, None
+    for number, record in zip(range(1, SAMPLE + 1), read.records()):
+        refused = refused or record.reject
+        for column, value in zip(values, record.values or ()):
+            if value is not None:
+                column.append(value)
+    if refused and not any(values) and (values or not read.new):
+        raise ValueError(f"{sample.name} has no record that can be read; the first that cannot: {refused}.")
+    return expect or read.new, values, number
+
+
+def _opened(sample: Path, source: str, expect: tuple[str, ...]):
+    """The sample's reader, by a mapping that expects these columns."""
     with TemporaryDirectory(prefix="yilian-") as folder:
         home = Path(folder) / "draft"
         home.mkdir()
         (home / "site.yaml").write_text(SITE, encoding="utf-8")
         (home / "draft.yaml").write_text(f"mapping: draft\nversion: 0.0.0\nsource: {source}\ncolumns: {{expect: {json.dumps(expect)}}}\nresources:\n"
                                          "  one: {type: Basic, key: [row, \"= concat('x')\"]}\n", encoding="utf-8")
-        read = reader(sample, compile(home / "draft.yaml"))
-        values: list[list[str]] = [[] for _ in expect or read.new]
-        number, refused = 0, None
-        for number, record in zip(range(1, SAMPLE + 1), read.records()):
-            refused = refused or record.reject
-            for column, value in zip(values, record.values or ()):
-                if value is not None:
-                    column.append(value)
-    if refused and not any(values) and (values or not read.new):
-        raise ValueError(f"{sample.name} has no record that can be read; the first that cannot: {refused}.")
-    return expect or read.new, values, number
+        return reader(sample, compile(home / "draft.yaml"))
 
 
 def _column(name: str, values: list[str], records: int) -> Column:

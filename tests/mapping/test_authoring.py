@@ -18,6 +18,7 @@ from app.records import Records
 from app.settings import Settings, shipped
 from tests.conftest import operator
 from tests.mapping.making import HEAD, PATIENT, export, write
+from tests.mapping.readers.making import dbf
 
 DOCS = Path(__file__).parent.parent.parent / "docs"
 
@@ -200,6 +201,23 @@ async def test_a_draft_comes_from_trees_and_imports_them(sqlite_world, tmp_path,
     assert (done.records, done.accepted, done.unread) == (2, 2, {})
     page = await Records(sqlite_world, operator()).search(("Patient",), [])
     assert sorted((one["identifier"][0]["value"], one["name"][0]["text"]) for one in (json.loads(entry.text) for entry in page.entries)) == [("1", "张三"), ("2", "李四")]
+
+
+def test_a_few_records_of_another_encoding_leave_the_guess_as_it_is(tmp_path):
+    (tmp_path / "in.csv").write_bytes("号,名\n".encode("gb18030") + b"".join(f"{n},李䶮\n".encode("gb18030") for n in range(9)) + b"9,5\x80\n")
+    text = draft.drafted(tmp_path / "in.csv", "n", "x", tmp_path / "n")["x.yaml"]
+    assert "encoding: gb18030" in text and "it would reject 1 of the first" in text
+    (tmp_path / "in.csv").write_bytes("号,名\n".encode("gb18030") + b"9,5\x80\n" * 9)
+    with pytest.raises(ValueError, match="Most of in.csv is neither UTF-8 nor GB18030"):
+        draft.drafted(tmp_path / "in.csv", "n", "x", tmp_path / "n")
+
+
+@pytest.mark.parametrize("encoding", ["gb18030", "utf-8"])
+def test_a_draft_comes_from_a_table_whose_numbers_are_bytes(tmp_path, encoding):
+    fields = [("号", "C", 10), ("姓名", "C", 20), ("次", "I", 4), ("性别", "C", 4), ("出生", "D", 8)]
+    path = dbf(tmp_path / "in.dbf", fields, [(f"{n}", "孙二", (n * 999).to_bytes(4, "little"), "男", "19800102") for n in range(200)], version=0x30, encoding=encoding)
+    text = draft.drafted(path, "n", "x", tmp_path / "n")["x.yaml"]
+    assert f"encoding: {encoding}" in text and "it would reject" not in text and "date('yyyyMMdd')" in text
 
 
 def test_utf16_without_a_mark_is_guessed(tmp_path):
