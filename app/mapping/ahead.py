@@ -11,7 +11,7 @@ import multiprocessing
 import os
 import signal
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -56,7 +56,8 @@ class Ahead:
         self.process = context.Process(target=_work, args=(self.pipe, theirs, self._new, mapping, path, prepared), daemon=True)
         self.process.start()
         theirs.close()
-        self.thread, self.next = ThreadPoolExecutor(1, "ahead"), None
+        self.thread = ThreadPoolExecutor(1, "ahead")
+        self.next: Future | None = None
         self.apart: list[Mapped] | None = None
 
     def begin(self, secret: bytes, digest: str, place: int, row: int, size: int, store: tuple, new: bool) -> None:
@@ -83,7 +84,7 @@ class Ahead:
 
     def meanwhile(self) -> None:
         """Takes the next chunk apart where it has come: there is time for it while a commit waits for the disk."""
-        if self.apart is None and self.next.done() and not self.next.exception():
+        if self.apart is None and self.next and self.next.done() and not self.next.exception():
             self._take(self.next.result())
 
     def _take(self, data: bytes) -> None:

@@ -234,6 +234,7 @@ class _Run:
     async def _commit(self, chunk: Chunk) -> None:
         if not self.dry:
             await self._save(chunk)
+            self.stored.written = {ref for ref, state in chunk.states.items() if state.changed}
             chunk.states.clear()
         self.seen, self.ledger = (chunk.states if self.dry else {}), chunk.ledger
         if self.dry:
@@ -269,7 +270,12 @@ class _Run:
     async def _written(self, tx) -> None:
         """What is left of a commit is the wait for the disk."""
         if self.ahead:
-            asyncio.get_running_loop().call_soon(self.ahead.meanwhile)
+            asyncio.get_running_loop().call_soon(self._meanwhile)
+
+    def _meanwhile(self) -> None:
+        self.ahead.meanwhile()
+        if self.ahead.apart:
+            self.stored.begin(self.ahead.apart)
 
     async def release(self) -> None:
         """Brings in the held records, of this run and of earlier ones of the organisation, whose targets have come, until no more can."""

@@ -1,6 +1,7 @@
 """What is stored of that which an import names, seen as the site's own caller sees it."""
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import AsyncIterator, Iterable
 
@@ -23,9 +24,25 @@ class Stored:
     def __init__(self, search, site: Site):
         self._search, self.site = search, site
         self.there: dict[str, None] = {}
+        self.written: set[str] = set()
+        """What the last chunk has changed."""
+        self._begun: tuple[list[Mapped], asyncio.Task] | None = None
+
+    def begin(self, batch: list[Mapped]) -> None:
+        """Begins to look for what a batch names, while the chunk before it is still being written."""
+        self._begun = batch, asyncio.create_task(self._states(batch))
+        self._begun[1].add_done_callback(lambda task: task.cancelled() or task.exception())  # of one that nobody asks for any more
 
     async def states(self, batch: list[Mapped]) -> dict[str, State]:
         """The states by `Type/id` of all that the batch names."""
+        begun, self._begun = self._begun, None
+        if begun and begun[0] is batch:
+            states = await begun[1]
+            if self.written.isdisjoint(made.ref for mapped in batch for made in mapped.made) and self.written.isdisjoint(target.reference for target in targets(batch)):
+                return states
+        return await self._states(batch)
+
+    async def _states(self, batch: list[Mapped]) -> dict[str, State]:
         wanted: dict[str, dict[str, dict | Early]] = {}
         for mapped in batch:
             for made in mapped.made:

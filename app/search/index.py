@@ -111,6 +111,8 @@ def _plan(type: str, own: tuple[Defined, ...]) -> Plan:
     tree, rest = Branch(), []
     known = [*((p, parameters.definition(type, p.code)) for p in parameters.of(type).values()), *((d.param, d.definition) for d in own)]
     for param, definition in known:
+        if param.of:
+            continue
         if param.components:
             _composite(tree, type, param, definition)
         elif param.kinds and param.code not in parameters.STAMPED:

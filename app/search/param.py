@@ -10,7 +10,7 @@ class Param(NamedTuple):
     """name: of its rows, `Type.code`, with `/n` for the n-th component of a composite. type: token, string, date, ...
 
     kinds: FHIR data types of the elements that it reads. targets: types that a reference may point to, in the alphabet's order.
-    components: of a composite, in order. url: its canonical url.
+    components: of a composite, in order; of: the composites whose elements together are its own: it has no rows but theirs. url: its canonical url.
     """
 
     name: str
@@ -20,6 +20,7 @@ class Param(NamedTuple):
     targets: tuple[str, ...] = ()
     components: tuple["Param", ...] = ()
     url: str = ""
+    of: tuple["Param", ...] = ()
 
     @property
     def canonical(self) -> bool:

@@ -43,7 +43,26 @@ def of(type: str, own: Own = NOTHING) -> dict[str, Param]:
 @lru_cache(None)
 def _of(type: str) -> dict[str, Param]:
     found = {code: param for code, known in definitions.parameters(type).items() if (param := served(type, known)) is not None}
+    found |= {code: param._replace(of=_united(type, code, found)) for code, param in found.items() if param.components}
     return {**found, **{code: Param(f"{type}.{code}", code, "special") for code in ("_list", "_filter")}}
+
+
+def _united(type: str, code: str, found: dict[str, Param]) -> tuple[Param, ...]:
+    """The composites that ask the same parts of one of its elements each (`combo-code-value-quantity`: of the observation, of its components)."""
+    known = definitions.parameters(type)
+    mine, asks = _elements(known[code]), _asks(known[code], found[code])
+    others = {_elements(known[other]): param for other, param in found.items() if other != code and param.components and _asks(known[other], param) == asks}
+    parts = tuple(param for each, param in others.items() if each < mine)
+    return parts if frozenset().union(*(each for each in others if each < mine)) == mine else ()
+
+
+def _elements(known: definitions.Parameter) -> frozenset[str]:
+    return frozenset(term.strip() for term in known.expression.split("|"))
+
+
+def _asks(known: definitions.Parameter, param: Param) -> list[tuple]:
+    """What a composite asks of an element: its parts' expressions, and what they are read as."""
+    return [(expression, part.type, part.kinds, part.targets) for expression, part in zip(part_expressions(known), param.components)]
 
 
 def look(type: str, code: str, context: Context = PLAIN) -> Param | None:

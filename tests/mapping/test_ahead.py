@@ -119,3 +119,19 @@ async def test_a_search_parameter_of_the_store_has_its_rows_too(tmp_path):
     path = export(tmp_path / "n.csv", *(f"{n},注{n},{n}.5,20260101" for n in range(150)))
     _, _, rows = await both(tmp_path, compiled(tmp_path, NOTES, head=WIDE), path, before=before)
     assert sum(row[1] == "Observation.unit" for row in rows) == 150
+
+
+async def test_a_record_of_the_chunk_before_is_seen_though_the_store_was_asked_meanwhile(tmp_path):
+    """What a chunk names is looked for while the one before it is still being written."""
+    rows = [f"{n if n % 3 else max(0, n - 118)},注,{n % 7 if n % 5 == 0 else 1}.5,20260101" for n in range(600)]
+    mapping, path = compiled(tmp_path, NOTES, head=WIDE), export(tmp_path / "n.csv", *rows)
+    tries, decide = [], feed._Run._decide
+
+    async def counted(self, *args):
+        tries.append(self.ledger.chunk)
+        return await decide(self, *args)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(feed._Run, "_decide", counted)
+        done, entries, _ = await both(tmp_path, mapping, path)
+    assert done.by_code["duplicate-key"] > 20 and done.notes["duplicate"] > 20
+    assert len(tries) == 2 * len(set(tries))  # none was decided twice: nothing that was written meanwhile was missed

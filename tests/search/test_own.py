@@ -135,9 +135,11 @@ def test_every_parameter_of_r4_under_another_name_gives_the_same_rows():
                 continue
             recipe = defined(parameter("mine", known.type, known.expression, known.base, target=known.targets, component=[{"definition": url, "expression": e} for url, e in known.components]))
             mine = [row._replace(param=row.param.replace(f"{type}.mine", f"{type}.{code}"), group=bool(row.group)) for row in index.rows(found[0], ZONE, "", own.read(recipe)) if f"{type}.mine" in row.param]
-            theirs = [row._replace(group=bool(row.group)) for row in index.rows(found[0], ZONE) if row.param.partition("/")[0].partition(":")[0] == f"{type}.{code}"]
+            names = {one.name for one in param.of or (param,)}
+            rows = [(row.param.partition("/")[0].partition(":")[0], row) for row in index.rows(found[0], ZONE)]
+            theirs = [row._replace(param=row.param.replace(name, f"{type}.{code}"), group=bool(row.group)) for name, row in rows if name in names]
             assert sorted(mine, key=repr) == sorted(theirs, key=repr) and theirs, param.name
-            assert own.read(recipe)[type]["mine"].param._replace(name="", code="", url="", components=()) == param._replace(name="", code="", url="", components=())
+            assert own.read(recipe)[type]["mine"].param._replace(name="", code="", url="", components=()) == param._replace(name="", code="", url="", components=(), of=())
             seen += 1
     assert seen > 150
 

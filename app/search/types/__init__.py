@@ -111,7 +111,7 @@ def check(param, modifier: str) -> None:
 def ways(param, modifier: str, value: str, context: Context) -> list[tuple[Test, ...]]:
     """Tests of which an entry must meet one group, for one value, which stands alone: a comma in it is one."""
     if param.type == "composite":
-        return composite.ways(param, value, lambda part, text: ways(part, "", text, context))
+        return [way for one in param.of or (param,) for way in composite.ways(one, value, lambda part, text: ways(part, "", text, context))]
     return TYPES[param.type].ways(param, modifier, value, context)
 
 
