@@ -12,6 +12,8 @@ from app.fhir.path.evaluation import truth
 
 DEPTH = 60
 """Elements that may be nested in one another."""
+MORE = ("extension", "modifierExtension", "profile")
+"""Elements that give more to judge."""
 
 
 class _Walk:
@@ -78,8 +80,8 @@ class _Shape:
         for key, element in elements.items():
             one = _one(element, tuple(r for r in plan.children.get(key, ("", ()))[1] if r.severity == "error"))
             if one is not None:
-                table[key] = _noted(_listed(one, element.max) if element.max != 1 else one, key) if key in ("extension", "modifierExtension", "profile") else \
-                    _listed(one, element.max) if element.max != 1 else one
+                check = _listed(one, element.max) if element.max != 1 else one
+                table[key] = _noted(check) if key in MORE else check
         if definitions.is_resource(self.type):
             table["resourceType"] = _right
         required = tuple(key for key, element in elements.items() if element.min > 0)
@@ -95,7 +97,7 @@ def _right(item, walk, depth) -> bool:
     return True
 
 
-def _noted(check, key: str):
+def _noted(check):
     def noted(item, walk, depth) -> bool:
         walk.more = True
         return check(item, walk, depth)
