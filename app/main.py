@@ -10,9 +10,8 @@ import re
 import socket
 import tempfile
 import time
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
-
-from fastapi import FastAPI
 
 from app import cursor, errors
 from app.audit.direct import Direct
@@ -22,6 +21,9 @@ from app.jobs import runner
 from app.records import World
 from app.settings import Settings
 from app.store.base import Store
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
 
 SWEEP = 600
 """Seconds between two sweeps of index rows that no page link can need any more."""
@@ -113,6 +115,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             gc.freeze()  # the definitions stay: looking through them again and again stops everybody
             async with jobs(world):
                 yield
+
+    from fastapi import FastAPI  # commands that serve nobody do without
 
     from app.rest.routes import mount
     app = FastAPI(title="Yilian", lifespan=lifespan, docs_url=None, redoc_url=None)
