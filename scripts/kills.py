@@ -79,7 +79,7 @@ def kill(mapping: Path, path: Path, store: str, out: Path, longest: float) -> in
     """Runs until one run ends by itself; each other is killed within `longest` seconds. Gives how many were killed."""
     killed = 0
     while True:
-        if (out / "summary.json").exists():  # of a run that may have been killed after its end
+        if (out / "summary.json").exists() and not _summary(out)["already"]:  # of a run that may have been killed after its end
             shutil.copytree(out, _before(out), dirs_exist_ok=True)
         process = start(mapping, path, store, out)
         try:
@@ -92,6 +92,10 @@ def kill(mapping: Path, path: Path, store: str, out: Path, longest: float) -> in
         if code not in (0, 1):
             raise SystemExit(f"a run after {killed} kills ended with {code}")
         return killed
+
+
+def _summary(out: Path) -> dict:
+    return json.loads((out / "summary.json").read_text(encoding="utf-8"))
 
 
 def _before(out: Path) -> Path:
@@ -121,10 +125,10 @@ def _plain(resource: dict) -> dict:
 
 def reports(out: Path) -> dict:
     """The files of the run's report, without ids; those that it had written before, where its last call found it done."""
-    summary = json.loads((out / "summary.json").read_text(encoding="utf-8"))
+    summary = _summary(out)
     if summary["already"]:
         return reports(_before(out))
-    return {"summary": {name: value for name, value in summary.items() if name not in TIMED}, **{path.name: ID.sub(b"", path.read_bytes()) for path in out.iterdir() if path.name != "summary.json"}}
+    return {"summary": {name: value for name, value in summary.items() if name not in TIMED}, **{path.name: ID.sub(b"", path.read_bytes()) for path in out.iterdir() if not path.name.startswith("summary.json")}}
 
 
 def another(store: str, folder: Path) -> str:

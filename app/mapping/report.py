@@ -79,15 +79,18 @@ def result(mapping, name: str, digest: str, ledger: Ledger, rejects: list[Reject
 
 
 def write(folder: Path, done: Import, reader) -> None:
-    """Writes the reports into a folder (made where absent)."""
+    """Writes the reports into a folder (made where absent); where there is a summary, all of them are whole."""
     folder.mkdir(parents=True, exist_ok=True)
+    summary, part = folder / "summary.json", folder / "summary.json.part"
+    summary.unlink(missing_ok=True)
     (folder / "rejects.csv").write_bytes(b"".join(_csv(done.rejects, reader)))
     (folder / "rejects.raw").write_bytes(b"".join(reader.raw({one.place: one.length for one in done.rejects if not one.whole})))
     (folder / "rejects.ndjson").write_text("".join(json.dumps(_outcome(one), ensure_ascii=False) + "\n" for one in done.rejects), encoding="utf-8")
     _table(folder / "unmapped.csv", Unmapped._fields, done.unmapped)
     _table(folder / "unread.csv", ("column", "records"), done.unread.items())
     _table(folder / "dangling.csv", DANGLING, done.dangling)
-    (folder / "summary.json").write_text(json.dumps(done.summary(), ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+    part.write_text(json.dumps(done.summary(), ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+    part.replace(summary)
 
 
 def _table(path: Path, names: tuple[str, ...], rows: Iterable) -> None:
