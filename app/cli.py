@@ -203,6 +203,8 @@ def _report(done, out: Path) -> None:
         say(f"  row {one.row} {one.code}{one.column and ' ' + one.column}: {one.message}", style="dim")
     if len(done.rejects) > SHOWN:
         say(f"  and {len(done.rejects) - SHOWN:,} more")
+    for name, number in done.unread.items():
+        say(f"  column {name} has values in {number:,} records, and no rule reads it: read it, or list it under columns: ignore:")
     if not done.already and (closed := done.notes.get("closed")):
         say(f"  closed {closed:,} rejects of earlier files, whose records came in corrected")
     if done.rejects:

@@ -52,7 +52,7 @@ def source(sample: Path) -> tuple[str, str]:
     told = [f"kind: {kind}"]
     if kind in ENCODED:
         encoding, others = guessed(sample, kind)
-        guess = "the encoding is a guess: ask who made the export" + (f"; it would reject {others} of the first {SAMPLE:,} records" if others else "")
+        guess = "the encoding is a guess: ask who made the export" + (f"; {others} records of the sample are not of it" if others else "")
         told.append(f"encoding: {encoding}")
         told += _delimiter(sample, encoding) if kind == "csv" else []
     elif kind in ROWS:

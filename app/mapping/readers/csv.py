@@ -135,6 +135,8 @@ class Reader:
                 raw += ahead[taken].raw
                 taken += 1
         except Reject as reject:
+            if taken:  # what is wrong stands in a later line, which is a record of its own if the quote is the fault
+                reject = Reject("csv-structure", f"a quoted value is not closed in its line, and with the lines after it this is no row: {reject.message}", self._column(line.raw.decode(self.encoding)))
             return _Raw(row, line.byte, line.length, None, reject, False)
         for _ in range(taken):
             ahead.popleft()

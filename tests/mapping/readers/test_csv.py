@@ -163,3 +163,11 @@ def test_utf8_that_is_gb18030_by_chance_is_refused_and_gb18030_that_is_utf8_by_c
     first, second, third = read(tmp_path, "1,张三,,", utf8, gb)
     assert first.values[1] == "张三" and third.values[1] == "陆隆"
     assert (second.reject.code, second.reject.column) == ("encoding", "名") and "UTF-8" in second.reject.message
+
+
+@pytest.mark.parametrize("later", ["2,5\x80,,", "2,b,,,,,", '2,"b",,'])
+def test_what_follows_an_open_quote_is_not_what_its_record_is_blamed_for(tmp_path, later):
+    path = export(tmp_path / "in.csv", '1,"李,,', "LATER", "3,c,,", '4,",d",,')
+    path.write_bytes(path.read_bytes().replace(b"LATER", later.encode("latin-1")))
+    first = list(Reader(path, compiled(tmp_path)).records())[0]
+    assert told(first) == (2, "csv-structure", "名") and first.reject.message.startswith("a quoted value is not closed in its line")
