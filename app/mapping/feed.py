@@ -71,7 +71,7 @@ async def run(world: World, mapping: Mapping, path: Path, *, name: str = "", out
     rejects, unmapped = await job.told()
     done = report.result(mapping, job.name, digest, _all_unchanged(job.ledger) if already else job.ledger, rejects, unmapped,
                          task="" if dry else f"Task/{job.id}", seconds=time.monotonic() - began, resumed=resumed, already=already, dry=dry,
-                         new_columns=job.reader.new, unpublished=tuple(job.unpublished))
+                         new_columns=tuple(dict.fromkeys([*job.reader.new, *(name for name in job.ledger.unread if name not in mapping.columns)])), unpublished=tuple(job.unpublished))
     if out:
         await asyncio.to_thread(report.write, out, done, job.reader)
     await job.end()

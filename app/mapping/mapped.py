@@ -37,7 +37,7 @@ def _apply(mapping: Mapping, record: Record, ids: Callable, unread: list[tuple[i
     if record.reject:
         return Mapped(record, [], None, record.reject)
     row, values = Row(record.values, ids), record.values
-    mapped = Mapped(record, [], row, skipped=record.skip, unread=[name for at, name in unread if at < len(values) and values[at] is not None])
+    mapped = Mapped(record, [], row, skipped=record.skip, unread=[*(name for at, name in unread if at < len(values) and values[at] is not None), *record.unread])
     if record.skip:
         return mapped
     row.warnings += record.warnings

@@ -15,6 +15,7 @@ from app.mapping.readers import json as json_reader
 from app.mapping.readers import reader
 from app.mapping.readers import xml as xml_reader
 from app.mapping.readers.csv import ordered
+from app.mapping.readers.record import nameless
 from app.mapping.reject import Reject
 
 KINDS = {".csv": "csv", ".txt": "csv", ".tsv": "csv", ".dbf": "dbf", ".xlsx": "excel", ".xls": "excel", ".ndjson": "ndjson", ".jsonl": "ndjson", ".json": "json", ".xml": "xml"}
@@ -118,6 +119,7 @@ def columns(sample: Path, source: str) -> list[Column]:
 def _read(sample: Path, source: str, expect: tuple[str, ...]) -> tuple[tuple[str, ...], list[list[str]], int]:
     """Names of the columns, their values, and how many records were read, by a mapping that expects these columns."""
     read = _opened(sample, source, expect)
+    bare = {nameless(at) for at, name in enumerate(read.header) if not name}
     values: list[list[str]] = [[] for _ in expect or read.new]
     number, refused = 0, None
     for number, record in zip(range(1, SAMPLE + 1), read.records()):
@@ -127,7 +129,7 @@ def _read(sample: Path, source: str, expect: tuple[str, ...]) -> tuple[tuple[str
                 column.append(value)
     if refused and not any(values) and (values or not read.new):
         raise ValueError(f"{sample.name} has no record that can be read; the first that cannot: {refused}.")
-    return expect or read.new, values, number
+    return expect or tuple("" if name in bare else name for name in read.new), values, number
 
 
 def _opened(sample: Path, source: str, expect: tuple[str, ...]):

@@ -5,6 +5,7 @@ import contextlib
 import csv
 import io
 import json
+import re
 import signal
 import sqlite3
 import subprocess
@@ -212,6 +213,25 @@ async def test_status_and_append_change_what_another_file_brought(world, tmp_pat
     entry, = (await Records(world, operator()).search(("ServiceRequest",), [])).entries
     kept = fhir.loads(entry.text)
     assert (kept["status"], kept["subject"], [one["text"] for one in kept["note"]]) == ("completed", {"display": "甲"}, ["一", "二"])
+
+
+@pytest.mark.parametrize("kind, text", [("ndjson", '{"号":"1","名":"甲","人":{"电话":"x"}}\n{"号":"2","名":"乙","人":{"电话":"","址":"y"}}\n'),
+                                        ("xml", '<a><r><号>1</号><名>甲</名><人><电话>x</电话></人></r><r><号>2</号><名>乙</名><人><址>y</址></人></r></a>')])
+async def test_values_of_trees_that_no_rule_names_are_counted_by_path(sqlite_world, tmp_path, kind, text):
+    mark = "/" if kind == "xml" else "."
+    source = f"source: {{kind: {kind}{', rows: r' * (kind == 'xml')}, zone: Asia/Shanghai}}\n"
+    mapping = compiled(tmp_path, PATIENT.replace("    birthDate: = 值 | date('yyyyMMdd')\n", ""), head=re.sub("source:.*\n", source, HEAD).replace(", 值", ""))
+    (tmp_path / f"in.{kind}").write_text(text, encoding="utf-8")
+    for already in (False, True):
+        done = await feed.run(sqlite_world, mapping, tmp_path / f"in.{kind}", out=tmp_path / "out")
+        assert (done.unread, done.new_columns, done.already) == ({f"人{mark}电话": 1, f"人{mark}址": 1}, (f"人{mark}电话", f"人{mark}址"), already)
+
+
+async def test_values_below_no_name_are_counted(sqlite_world, tmp_path):
+    path = export(tmp_path / "v.csv", "1,甲,19800102,,,", "2,乙,19800102,x,,y", header="号,名,值,,备注,")
+    assert (await feed.run(sqlite_world, compiled(tmp_path), path)).unread == {"(column 4)": 1, "(column 6)": 1}
+    mapping = compiled(tmp_path, head=HEAD.replace("ignore: [备注]", "ignore: [备注, (column 4), (column 6)]"))
+    assert (await feed.run(sqlite_world, mapping, path)).unread == {}
 
 
 async def test_values_that_no_rule_reads_are_counted_by_column(sqlite_world, tmp_path):

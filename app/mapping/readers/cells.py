@@ -19,6 +19,7 @@ class Cells(NamedTuple):
     cells: list[str]
     reject: Reject | None = None
     skip: str = ""
+    unread: tuple[str, ...] = ()
 
 
 class CellReader:
@@ -63,7 +64,7 @@ class CellReader:
         if any(map(has_private_use, cells)):
             cells, warnings = [private_use(text) for text in cells], ("private-use",)
         null, cells = self.source.null, [*cells, ""]
-        return Record(*where, [None if (text := cells[at].strip()) in null else text for at in self.order], None, warnings)
+        return Record(*where, [None if (text := cells[at].strip()) in null else text for at in self.order], None, warnings, unread=found.unread)
 
     def heading(self) -> bytes:
         """The header as a line of rejects.csv, without its end."""

@@ -29,16 +29,18 @@ class TreeReader(CellReader):
     def spread(self, place: int, length: int, leaves) -> Cells:
         """Cells of the (path, text) pairs of a record."""
         found: list[str] = [""] * len(self.header)
+        others: list[str] = []
         try:
             for path, text in leaves:
                 step = self.at.get(path)
                 if step is None:
-                    if text and len(self.seen) < MOST_NEW:
+                    if text and (path in self.seen or len(self.seen) < MOST_NEW):
                         self.seen[path] = None
+                        others.append(path)
                 elif found[step]:
                     raise Reject("csv-structure", "the path stands twice in the record; say which one is meant", path)
                 else:
                     found[step] = text
         except Reject as reject:
             return Cells(place, length, [], reject)
-        return Cells(place, length, found)
+        return Cells(place, length, found, unread=tuple(others))

@@ -15,7 +15,7 @@ LONGEST = 1 << 20
 class Record(NamedTuple):
     """A record of the file: `row` is its number as a person counts; `place` and `length` are where it is, in the reader's own unit.
 
-    of: the reject (TASK/ROW) that the record is fed back for, in a rejects.csv that comes back.
+    of: the reject (TASK/ROW) that the record is fed back for, in a rejects.csv that comes back. unread: names that only this record tells, of values that no column holds.
     values: one for each of the mapping's columns, then of new ones, None for empty; None as a whole where `reject` says what is wrong, or `skip` why it is passed over.
     """
 
@@ -27,6 +27,7 @@ class Record(NamedTuple):
     warnings: tuple[str, ...] = ()
     skip: str = ""
     of: str = ""
+    unread: tuple[str, ...] = ()
 
 
 class Columns(NamedTuple):
@@ -44,8 +45,14 @@ def columns(header: list[str], mapping) -> Columns:
     missing = [name for name in mapping.columns if name not in header and name not in mapping.optional]
     if missing:
         raise Reject("column-missing", f"the header has no column {', '.join(missing)}", missing[0])
-    new = tuple(name for name in header if name and name not in mapping.columns and name not in mapping.ignored and name not in OURS)
-    return Columns(tuple(header.index(name) if name in header else len(header) for name in (*mapping.columns, *new)), new)
+    known = {*mapping.columns, *mapping.ignored, *OURS}
+    new = {name: at for at, name in enumerate(name or nameless(at) for at, name in enumerate(header)) if name not in known}
+    return Columns((*(header.index(name) if name in header else len(header) for name in mapping.columns), *new.values()), tuple(new))
+
+
+def nameless(at: int) -> str:
+    """What a column without a name is called, by its place from 0: what stands in it is told too."""
+    return f"(column {at + 1})"
 
 
 def line_of_names(node: Map) -> int:
