@@ -114,7 +114,7 @@ class _Reader:
             return
         found = TOKEN.match(rest)
         if not found:
-            self.fail(f"cannot read '{rest.strip()[:12]}'")
+            self.fail(f"cannot read '{rest.strip()[:12]}'; a column whose name has signs or spaces stands in double quotes")
         self.at += found.end()
         self.kind, self.text = found.lastgroup, found[found.lastgroup]
         if self.kind == "name" and self.text in WORDS:

@@ -77,6 +77,18 @@ class Document(TreeReader):
         with open(path, "rb") as file:
             if file.read(3) == b"\xef\xbb\xbf":
                 raise Reject("encoding", "a JSON document begins without a byte order mark; save it as UTF-8 without one")
+        self._listed()
+
+    def _listed(self) -> None:
+        """Errors: Reject where the document has no list in the place of its records: what it holds would be passed over unseen."""
+        where = self.source.options["rows"].removesuffix("item").removesuffix(".")
+        with open(self.path, "rb") as file:
+            try:
+                if any((path, event) == (where, "start_array") for path, event, _ in ijson.parse(file)):
+                    return
+            except (ijson.JSONError, UnicodeDecodeError, RecursionError):  # told as a record
+                return
+        raise Reject("csv-structure", f"the document has no list {f'at {where}' if where else 'at its top'}; say under source: rows: where its records stand, such as data.visits")
 
     def cells(self, place: int):
         at = 0

@@ -30,6 +30,27 @@ class Reader(TreeReader):
             raise Mistake(node.place, "rows names the XML element that is a record")
         return {"rows": str(node["rows"])}
 
+    def __init__(self, path, mapping):
+        super().__init__(path, mapping)
+        self._listed()
+
+    def _listed(self) -> None:
+        """Errors: Reject where no element has the record's name, and there is more than an empty frame: what it holds would be passed over unseen."""
+        depth = deepest = 0
+        try:
+            with open(self.path, "rb") as file:
+                for event, element in etree.iterparse(file, events=("start", "end"), resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False):
+                    if event == "start" and isinstance(element.tag, str) and etree.QName(element).localname == self.source.options["rows"]:
+                        return
+                    depth += 1 if event == "start" else -1
+                    deepest = max(deepest, depth)
+                    if event == "end":
+                        _forget(element)
+        except etree.XMLSyntaxError:  # told as a record
+            return
+        if deepest > 2:
+            raise Reject("csv-structure", f"no element of the document is called {self.source.options['rows']}; say under source: rows: which one is a record")
+
     def cells(self, place: int):
         at = -1
         try:

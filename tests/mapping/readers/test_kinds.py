@@ -240,3 +240,19 @@ def test_a_nul_is_a_reject_and_private_use_a_warning(tmp_path):
 def test_a_source_that_says_too_little_or_too_much_is_a_mistake(source):
     with pytest.raises(Mistake, match="m.yaml:1"):
         mapping(source)
+
+
+@pytest.mark.parametrize("name, source, text, told", [
+    ("in.json", "kind: json, rows: data.visit", '{"data":{"visits":[{"号":"1"}]}}', "no list at data.visit"), ("in.json", "kind: json, rows: data", '{"data":{"号":"1"}}', "no list at data"),
+    ("in.json", "kind: json", '{"号":"1"}', "no list at its top"), ("in.xml", XML, "<a><列><号>1</号></列></a>", "no element of the document is called 行")])
+def test_a_document_without_the_place_of_its_records_is_refused(tmp_path, name, source, text, told):
+    (tmp_path / name).write_text(text, encoding="utf-8")
+    with pytest.raises(Reject, match=told) as refused:
+        reader(tmp_path / name, mapping(source))
+    assert refused.value.code == "csv-structure"
+
+
+@pytest.mark.parametrize("name, source, text", [("in.json", "kind: json, rows: data.visit", '{"data":{"visit":[]}}'), ("in.json", "kind: json", "[]"), ("in.xml", XML, "<a><多/></a>")])
+def test_a_document_of_no_records_is_read(tmp_path, name, source, text):
+    (tmp_path / name).write_text(text, encoding="utf-8")
+    assert values(tmp_path / name, source) == []
