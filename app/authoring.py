@@ -91,6 +91,8 @@ def explain_(mapping: Named, path: Annotated[Path, typer.Argument(help="a file o
     with told(Mistake, Reject):
         source = compile(files[0]).source
         for file in sources.files([path]):
+            if file.refused:
+                stop(f"{file.name}: {file.refused}.", 2)
             if file.path == path or source.reads(file.path.name):
                 for line in explain.explained(files[0], file.path, row):
                     say(line)

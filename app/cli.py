@@ -122,6 +122,10 @@ def import_(mapping: Annotated[str, typer.Argument(help="a name under mappings/,
         settings = Settings.read(store="sqlite::memory:" if dry_run and not _exists(store) else store, open=True)
         alone = len(mappings) == len(paths) == 1 and paths[0].is_file() and paths[0].suffix.lower() not in sources.UNPACKED
         for file in sources.files(paths, lambda name: next((at for at, one in enumerate(mappings) if one.source.reads(name)), len(mappings))):
+            if file.refused:
+                _refuse(file, file.refused, "mend or unpack it, and import it again.")
+                code = 2
+                continue
             wanted = [one for one in mappings if file.path in paths and len(mappings) == 1 or one.source.reads(file.path.name)]
             if not wanted:
                 problems.print(f"{file.name}: no mapping of {mapping} is for a file of this name; it was passed over", style="yellow", markup=False, highlight=False, soft_wrap=True)
@@ -143,10 +147,14 @@ def _imported(settings: Settings, mapping: rules.Mapping, file: sources.File, ou
         with started(mapping, file.path, Prepared) as ahead:
             done = asyncio.run(_import(settings, mapping, file, out, dry, most, again, ahead))
     except Reject as reject:
-        problems.print(f"{reject}. {file.name} was not imported: {_advice(reject.code, mapping)}", style="red", markup=False, highlight=False, soft_wrap=True)
+        _refuse(file, reject, _advice(reject.code, mapping))
         return 2
     _report(done, out)
     return 3 if done.stopped else 1 if done.rejected else 0
+
+
+def _refuse(file: sources.File, reject: Reject, advice: str) -> None:
+    problems.print(f"{reject}. {file.name} was not imported: {advice}", style="red", markup=False, highlight=False, soft_wrap=True)
 
 
 def _exists(store: str) -> bool:

@@ -234,8 +234,10 @@ def test_a_folder_and_a_zip_of_a_site_go_to_the_mappings_that_are_for_their_file
         (data / name).write_text(text)
     with zipfile.ZipFile(data / "more.zip", "w") as archive:
         archive.writestr("people-2.csv", "a\n3\n")
+        archive.writestr("nested.zip", "")
     code, text = yilian(tmp_path, "import", str(home / "people.yaml"), "data", "--store", "sqlite:s.db")
     assert code == 2 and "people-1.csv: 2 records" in text and "more.zip/people-2.csv: 1 records" in text and "places.csv: no mapping" in text
+    assert "more.zip/nested.zip was not imported: mend or unpack it" in text
     assert "people-broken.csv was not imported" in text
     assert json.loads((tmp_path / "import-report" / "people" / "more.zip" / "people-2.csv" / "summary.json").read_text())["accepted"] == 1
 

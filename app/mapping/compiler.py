@@ -111,10 +111,18 @@ class Compiler:
         key = node.need("key")
         if len(key) < 2 or any(not part.startswith("=") for part in key[1:]):
             raise Mistake(place(key, node.place), "key is a namespace and one or more expressions: [visit, = COLUMN]")
-        return Key(str(node.need("type")), f"{self.site.name}/{key[0]}", tuple(self.given(part) for part in key[1:]),
-                   tuple(self.first(tree.expression(part[1:], part.place)) for part in key[1:]), key.place)
+        return Key(str(node.need("type")), f"{self.site.name}/{key[0]}", tuple(self.identifying(part) for part in key[1:]), tuple(map(self.column_of, key[1:])), key.place)
+
+    def column_of(self, node: Text) -> str:
+        """The column that an expression reads first, as the source calls it."""
+        return self.first(tree.expression(node[1:], node.place))
+
+    def identifying(self, node: Text) -> Callable[[Row], object]:
+        return partial(values.identifying, self.given(node), self.column_of(node), node.place)
 
     def element(self, node, about: Shape, name: Text) -> Part:
+        if about.type == "Identifier" and name == "value" and isinstance(node, Text) and node.startswith("="):
+            return Part(self.identifying(node), True)
         return self.value(node, about.child(name.lstrip("."), name.place))
 
     def value(self, node, about: Shape, many: bool = False) -> Part:

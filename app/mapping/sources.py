@@ -23,16 +23,17 @@ PIECE = 1 << 20
 
 
 class File(NamedTuple):
-    """A file to read, and the name under which it is told: below the folder that was given, that of its archive before its own."""
+    """A file to read, and the name under which it is told: below the folder that was given, that of its archive before its own. refused: why it cannot be read."""
 
     path: Path
     name: str
+    refused: Reject | None = None
 
 
 def files(paths: list[Path], rank: Callable[[str], int] = lambda name: 0) -> Iterator[File]:
     """All files, hidden ones left out; one of an archive is gone when the next is asked for. Of a folder or an archive the lower rank of a name comes first.
 
-    Errors: Reject `size` for what unpacks beyond reason, `csv-structure` for an archive that is broken, locked or nested; OSError.
+    What unpacks beyond reason is refused (`size`), and so is an archive that is broken, locked or nested (`csv-structure`); the others come. Errors: OSError.
     """
     for path in paths:
         held = [found for found in path.rglob("*") if found.is_file() and not _hidden(found.relative_to(path).parts)] if path.is_dir() else [path]
@@ -54,11 +55,12 @@ def _zipped(path: Path, name: str, rank: Callable[[str], int]) -> Iterator[File]
                 if member.is_dir() or _hidden(parts):
                     continue
                 if member.flag_bits & 1:
-                    raise Reject("csv-structure", f"{member.filename} in it is locked with a password")
+                    yield File(path, f"{name}/{member.filename}", Reject("csv-structure", "it is locked with a password; unpack it first"))
+                    continue
                 with archive.open(member) as packed:
                     yield from _unpacked(packed, parts[-1], f"{name}/{member.filename}", member.compress_size)
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, UnicodeDecodeError) as error:
-        raise Reject("csv-structure", f"{name}: the archive cannot be read ({error})") from None
+        yield File(path, name, Reject("csv-structure", f"the archive cannot be read ({error})"))
 
 
 def _gzipped(path: Path, name: str, rank: Callable[[str], int]) -> Iterator[File]:
@@ -66,7 +68,7 @@ def _gzipped(path: Path, name: str, rank: Callable[[str], int]) -> Iterator[File
         with gzip.open(path) as packed:
             yield from _unpacked(packed, path.stem, name, path.stat().st_size)
     except (gzip.BadGzipFile, zlib.error, EOFError) as error:
-        raise Reject("csv-structure", f"{name}: the archive cannot be read ({error})") from None
+        yield File(path, name, Reject("csv-structure", f"the archive cannot be read ({error})"))
 
 
 UNPACKED = {".zip": _zipped, ".gz": _gzipped}
@@ -75,13 +77,15 @@ UNPACKED = {".zip": _zipped, ".gz": _gzipped}
 
 def _unpacked(packed: BinaryIO, name: str, told: str, size: int) -> Iterator[File]:
     if Path(name).suffix.lower() in UNPACKED:
-        raise Reject("csv-structure", f"{told} is an archive within an archive; unpack it first")
+        yield File(Path(name), told, Reject("csv-structure", "it is an archive within an archive; unpack it first"))
+        return
     with TemporaryDirectory(prefix="yilian-") as folder:
         target, written, most = Path(folder) / name, 0, min(MOST, max(MUCH, RATIO * size))
         with open(target, "wb") as file:
             while piece := packed.read(PIECE):
                 written += len(piece)
                 if written > most:
-                    raise Reject("size", f"{told} unpacks to more than {most >> 20} MB, {RATIO} times what it is packed to")
+                    break
                 file.write(piece)
-        yield File(target, told)
+        refused = Reject("size", f"it unpacks to more than {most >> 20} MB, {RATIO} times what it is packed to") if written > most else None
+        yield File(target, told, refused)

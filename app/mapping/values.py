@@ -1,10 +1,14 @@
 """What the values of a mapping do with a record: the compiler binds all but the row."""
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 from app.mapping.reject import Reject
 from app.mapping.rules import Row
+
+ROUNDED = re.compile(r"\d(\.\d+)?[Ee]\+\d\d+")
+"""4.2E+17"""
 
 
 def nothing(row: Row) -> None:
@@ -52,6 +56,14 @@ def listed(runs: tuple, row: Row) -> list | None:
         elif value is not None:
             made.append(value)
     return made or None
+
+
+def identifying(run: Callable, column: str, place: str, row: Row):
+    """A value that tells things apart, and is not what a spreadsheet has rounded a long number to."""
+    value = run(row)
+    if value.__class__ is str and "+" in value and ROUNDED.fullmatch(value):
+        raise Reject("bad-identifier", "a long number as a spreadsheet rounds it; make the column text, fill it anew and export it again", column, place)
+    return value
 
 
 def chosen(pairs: tuple, row: Row):

@@ -54,6 +54,15 @@ def test_an_empty_key_rejects_with_its_column(tmp_path):
     assert (told.value.code, told.value.column) == ("identity-missing", "号")
 
 
+@pytest.mark.parametrize("values, column", [(("4.20106E+17", "张三", None), "号"), (("1", "4.2e+17", None), "名"), (("1", "x", "4E+17"), "值")])
+def test_a_number_that_a_spreadsheet_has_rounded_is_no_identifier(tmp_path, values, column):
+    text = START + "    identifier: [{value: = 名}]\n    link: [{other: {identifier: {value: = 值}}, type: seealso}]\n"
+    with pytest.raises(Reject) as told:
+        compiled(tmp_path, text).apply(row(*values))
+    assert (told.value.code, told.value.column) == ("bad-identifier", column) and "people.yaml:" in told.value.rule
+    assert compiled(tmp_path, text).apply(row("7", "BE+12", "4E+1"))[0].resource["identifier"] == [{"value": "BE+12"}]
+
+
 def test_a_column_that_no_rule_reads_is_named(tmp_path):
     assert compiled(tmp_path, START).unread == ("名", "值")
 

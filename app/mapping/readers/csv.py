@@ -131,6 +131,7 @@ class Reader:
                 if taken == len(ahead) and (more := next(found, None)) is not None:
                     ahead.append(more)
                 if taken == len(ahead) or taken + 1 >= LINES or len(raw) > LONGEST or not ahead[taken].raw:
+                    taken = 0
                     raise Reject("csv-structure", "a quoted value is not closed", self._column(line.raw.decode(self.encoding)))
                 raw += ahead[taken].raw
                 taken += 1
