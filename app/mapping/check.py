@@ -5,16 +5,14 @@ from pathlib import Path
 
 from app.fhir import definitions
 from app.mapping import expression as tree
-from app.mapping.compiler import Compiler
+from app.mapping.compiler import TEXT, Compiler, kinds
 from app.mapping.document import Map, Mistake, Text
-from app.mapping.functions import GIVES
 from app.mapping.rules import CHANGES, DIRECTIVES, Part, Template
 from app.mapping.shape import NUMBERS, Shape
 
 KINDS = {"boolean": {"boolean"}, **dict.fromkeys(NUMBERS, {"integer"}), "decimal": {"integer", "decimal"}, "date": {"string", "date"},
          "dateTime": {"string", "date", "dateTime", "instant"}, "instant": {"string", "dateTime", "instant"}}
 """Primitive type of an element -> the types that an expression may give for it; any other takes text."""
-TEXT = {"string", "date", "dateTime", "instant"}
 QUANTITIES = {"Quantity", "Age", "Count", "Distance", "Duration", "MoneyQuantity", "SimpleQuantity"}
 
 
@@ -74,7 +72,7 @@ class _Checker(Compiler):
     def value(self, node, about: Shape, many: bool = False) -> Part:
         made = super().value(node, about, many)
         if isinstance(node, Text) and node.startswith("="):
-            for kind in sorted(_kinds(tree.expression(node[1:], node.place)) - _fitting(about)):
+            for kind in sorted(kinds(tree.expression(node[1:], node.place)) - _fitting(about)):
                 self.found.append(Mistake(node.place, f"{about.path} is a {about.type}, and {node[1:].strip()} gives a {kind}"))
         elif isinstance(node, Map) and not about.primitive and not (set(node) == {"when"} and isinstance(node["when"], list)):
             self.required(node, about.type, about.path, node.place)
@@ -87,18 +85,6 @@ class _Checker(Compiler):
         missing += [f"{name}[x]" for name, (least, choices) in definitions.choices(type).items() if least and not there & set(choices)]
         if missing and self.whole:
             self.found.append(Mistake(place, f"{path} needs {', '.join(missing)}"))
-
-
-def _kinds(node) -> set[str]:
-    """The types that an expression may give."""
-    if isinstance(node, tree.First):
-        return set().union(*map(_kinds, node.options))
-    if isinstance(node, tree.Pipe):
-        given = next((GIVES[call.name] for call in reversed(node.calls) if call.name in GIVES), None)
-        return {given} if given else _kinds(node.source)
-    if isinstance(node, tree.Call):
-        return {GIVES.get(node.name, "string")}
-    return {"integer" if isinstance(node, tree.Value) and isinstance(node.value, int) else "string"}
 
 
 def _fitting(about: Shape) -> set[str]:

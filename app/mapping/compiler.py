@@ -14,7 +14,7 @@ from app.mapping import expression as tree
 from app.mapping import site, values
 from app.mapping.document import List, Map, Mistake, Text, extended, load, place, shown
 from app.mapping.frame import MAPPING, framed
-from app.mapping.functions import FUNCTIONS, ON_NOTHING, SOURCES
+from app.mapping.functions import FUNCTIONS, GIVES, KEEPS, ON_NOTHING, SOURCES
 from app.mapping.regex import compiled
 from app.mapping.rules import (
     CHANGES,
@@ -31,6 +31,11 @@ from app.mapping.shape import Shape, shape
 from app.mapping.tables import Table
 from app.mapping.tables import load as load_table
 from app.settings import shipped
+
+
+MOMENTS = {"date", "dateTime", "instant"}
+TEXT = {"string", *MOMENTS}
+"""FHIR types of which a value here is text."""
 
 
 def compile(path: Path, site: str = "", zone: str = "") -> Mapping:  # noqa: A001 - the house's word
@@ -104,8 +109,21 @@ class Compiler:
         for name in (name for name in node if name not in DIRECTIVES and not _changes(str(write), name, about)):
             raise Mistake(name.place, f"write: {write} changes {'elements that tell a status' if write == 'status' else 'lists'}, and '{name}' is none")
         elements = tuple((element.lstrip("."), self.element(child, about, element).run) for element, child in node.items() if element not in DIRECTIVES)
-        return Template(name, kind, str(write), tuple(map(str, node.get("must_match", []))), self.condition(node["when"]) if "when" in node else None,
-                        self.given(node["newer_by"]) if "newer_by" in node else None, elements, node["type"].place, snapshot == "true", tuple(once.lstrip(".") for once in node.get("once", [])))
+        return Template(name, kind, str(write), tuple(self.compared(name, about) for name in node.get("must_match", [])), self.condition(node["when"]) if "when" in node else None,
+                        self.moment(node["newer_by"]) if "newer_by" in node else None, elements, node["type"].place, snapshot == "true", tuple(once.lstrip(".") for once in node.get("once", [])))
+
+    def moment(self, node: Text) -> Callable[[Row], object]:
+        run = self.given(node)
+        self.only(MOMENTS, kinds(tree.expression(node[1:], node.place)), "newer_by", node.place)
+        return run
+
+    def compared(self, name: Text, about: Shape) -> str:
+        """What must_match names: the path of an element, or `identifier|system`. Errors: Mistake."""
+        if name.startswith("identifier|"):
+            return f"identifier|{self.system(name.removeprefix('identifier|'), name.place)}"
+        for step in name.split("."):
+            about = about.single(name.place).child(step, name.place)
+        return str(name)
 
     def key(self, node: Map) -> Key:
         key = node.need("key")
@@ -118,6 +136,7 @@ class Compiler:
         return self.first(tree.expression(node[1:], node.place))
 
     def identifying(self, node: Text) -> Callable[[Row], object]:
+        self.only(TEXT, kinds(tree.expression(node[1:], node.place)), "what identifies a resource", node.place)
         return partial(values.identifying, self.given(node), self.column_of(node), node.place)
 
     def element(self, node, about: Shape, name: Text) -> Part:
@@ -186,9 +205,22 @@ class Compiler:
             source, calls = None, (source, *calls)
         if source is None and calls[0].name not in SOURCES and calls[0].name in FUNCTIONS:
             raise Mistake(place, f"'{calls[0].name}' needs a value before it: COLUMN | {calls[0].name}")
+        self.texts(source, calls, place)
         column = self.first(node)
         steps = tuple((self.step(call, Scope(self, place, many, self.first(*call.arguments) or column)), call.name in ON_NOTHING) for call in calls)
         return partial(values.piped, self.run(source, place) if source is not None else values.nothing, steps, column, place)
+
+    def texts(self, source, calls: tuple[tree.Call, ...], place: str) -> None:
+        """Errors: Mistake where a function would be given what is no text."""
+        given = kinds(source) if source is not None else {"string"}
+        for call in calls:
+            if call.name in FUNCTIONS and call.name not in KEEPS | SOURCES:
+                self.only(TEXT, given, f"what {call.name} is given", place)
+            given = {GIVES[call.name]} if call.name in GIVES else given
+
+    def only(self, wanted: set[str], given: set[str], what: str, place: str) -> None:
+        for kind in sorted(given - wanted):
+            raise Mistake(place, f"{what} is {'text' if wanted is TEXT else 'a date or a time'}, and here it is a {kind}")
 
     def named(self, name: str, parts: tuple[Callable, ...], place: str) -> Key:
         """The key of a resource of this mapping, or of another one of the site (`mapping.resource`), with these parts for its own where given."""
@@ -240,6 +272,7 @@ class Compiler:
     def argument(self, call: tree.Call, parameter: inspect.Parameter, given, place: str):
         kind = parameter.annotation
         if kind.startswith("Given"):
+            self.only(TEXT, kinds(given), f"{call.name}: '{parameter.name}'", place)
             return self.run(given, place)
         if kind == "int":
             if isinstance(given, tree.Value) and isinstance(given.value, int):
@@ -265,6 +298,8 @@ class Compiler:
         return self.comparison(node, value, place)
 
     def comparison(self, node: tree.Compare, value: Callable, place: str) -> Callable[[Row], bool]:
+        if node.how in ("matches", "in"):
+            self.only(TEXT, kinds(node.value), f"what stands before '{node.how}'", place)
         if node.how == "matches":
             if not isinstance(node.other, tree.Value) or not isinstance(node.other.value, str):
                 raise Mistake(place, "after 'matches' stands a 'regular expression'")
@@ -276,6 +311,8 @@ class Compiler:
             among = frozenset(map(str, node.other.value))
             return lambda row: value(row) in among
         other = self.run(node.other, place)
+        if isinstance(node.other, tree.Value) and kinds(node.value) <= TEXT:  # 性别 = 1 means the text, as in ['1', '2'] and [1, 2]
+            other = lambda row, text=str(node.other.value): text
         wanted = node.how == "="
         return lambda row: (value(row) == other(row)) is wanted
 
@@ -289,6 +326,18 @@ class Compiler:
                 raise Mistake(place, f"no code table {name}.csv in {' or '.join(map(shown, folders))}")
             self.tables[name] = load_table(found)
         return self.tables[name]
+
+
+def kinds(node) -> set[str]:
+    """The types that an expression may give."""
+    if isinstance(node, tree.First):
+        return set().union(*map(kinds, node.options))
+    if isinstance(node, tree.Pipe):
+        given = next((GIVES[call.name] for call in reversed(node.calls) if call.name in GIVES), None)
+        return {given} if given else kinds(node.source)
+    if isinstance(node, tree.Call):
+        return {GIVES.get(node.name, "string")}
+    return {"integer" if isinstance(node, tree.Value) and isinstance(node.value, int) else "string"}
 
 
 class Scope(NamedTuple):
@@ -329,3 +378,4 @@ class Scope(NamedTuple):
 def _changes(write: str, name: Text, about: Shape) -> bool:
     """The mode may write this element."""
     return write not in CHANGES or ("status" in name.lower() if write == "status" else about.child(name, name.place).many)
+

@@ -97,6 +97,10 @@ def _whole(reader: "_Reader", rule):
     return tree
 
 
+SHOWN = 200
+"""Characters of an expression that a fault shows."""
+
+
 class _Reader:
     def __init__(self, source: str, place: str):
         self.source, self.place, self.at = source, place, 0
@@ -105,7 +109,8 @@ class _Reader:
         self.next()
 
     def fail(self, text: str):
-        raise Mistake(self.place, f"in '{self.source.strip()}': {text}")
+        source = self.source.strip()
+        raise Mistake(self.place, f"in '{source if len(source) <= SHOWN else source[:SHOWN] + '…'}': {text}")
 
     def next(self) -> None:
         rest = self.source[self.at:]

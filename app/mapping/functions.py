@@ -260,6 +260,8 @@ FUNCTIONS: dict[str, Callable[..., Step]] = {
 GIVES = {"number": "decimal", "integer": "integer", "bool": "boolean", "date": "date", "datetime": "dateTime", "instant": "instant", "quantity": "Quantity",
          "coding": "Coding", "ref": "Reference", "lookup": "Reference", "idcard_birth": "date", **dict.fromkeys(("concat", "code", "idcard_sex", "ucum"), "string")}
 """Function -> the FHIR type of what it gives, text as `string`; of the others it is the type of what they are given."""
+KEEPS = {"required", "default"}
+"""Functions that take what is no text, too."""
 ON_NOTHING = {"required", "default", "concat", "ref"}
 """Functions that also see an empty value."""
 SOURCES = {"concat", "ref"}

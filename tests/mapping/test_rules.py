@@ -63,6 +63,30 @@ def test_a_number_that_a_spreadsheet_has_rounded_is_no_identifier(tmp_path, valu
     assert compiled(tmp_path, text).apply(row("7", "BE+12", "4E+1"))[0].resource["identifier"] == [{"value": "BE+12"}]
 
 
+@pytest.mark.parametrize("rule, said", [
+    ("key: [mrn, = 号 | integer]", "what identifies a resource is text, and here it is a integer"), ("key: [mrn, = 5]", "what identifies a resource is text"),
+    ("key: [mrn, = 号 | coding(one)]", "what identifies a resource is text, and here it is a Coding"), ("key: [mrn, = 号]\n    newer_by: = 值", "newer_by is a date or a time, and here it is a string"),
+    ("key: [mrn, = 号]\n    language: = 名 | integer | trim", "what trim is given is text, and here it is a integer"), ("key: [mrn, = 号]\n    when: 号 | integer in [1, 2]", "what stands before 'in' is text"),
+    ("key: [mrn, = 号]\n    when: 号 | number matches '1'", "what stands before 'matches' is text"), ("key: [mrn, = 号]\n    language: \"= concat(号 | integer, 名)\"", "concat: 'values' is text"),
+    ("key: [mrn, = 号]\n    managingOrganization: = ref(p, 号 | integer)", "ref: 'key' is text"), ("key: [mrn, = 号]\n    identifier: [{value: = 号 | integer}]", "what identifies a resource is text"),
+    ("key: [mrn, = 号]\n    must_match: [colour]", "Patient has no element 'colour'"), ("key: [mrn, = 号]\n    must_match: [name.text]", "Patient.name is a list"),
+    ("key: [mrn, = 号]\n    must_match: [identifier|$none]", "site.yaml has no system 'none'")])
+def test_a_rule_is_given_what_it_can_take(tmp_path, rule, said):
+    table = "source_system,source_code,source_display,target_system,target_code,target_display,equivalence,comment,valid_from,valid_to\n"
+    with pytest.raises(Mistake, match=re.escape(said)):
+        compiled(tmp_path, f"  p:\n    type: Patient\n    {rule}\n", tables={"one": table})
+
+
+@pytest.mark.parametrize("condition, holds", [("值 = 1", True), ("值 != 1", False), ("值 in [1, 2]", True), ("值 | integer = 1", True)])
+def test_a_number_in_a_condition_is_compared_with_what_stands_before_it(tmp_path, condition, holds):
+    made = compiled(tmp_path, START + f"    when: {condition}\n").apply(row("1", "a", "1"))
+    assert bool(made) is holds
+
+
+def test_must_match_knows_the_systems_of_the_site(tmp_path):
+    assert compiled(tmp_path, PATIENT + "    must_match: [identifier|$idcard, birthDate]\n").templates[0].must_match == ("identifier|urn:oid:2.16.156.10011.1.3", "birthDate")
+
+
 def test_a_column_that_no_rule_reads_is_named(tmp_path):
     assert compiled(tmp_path, START).unread == ("名", "值")
 
