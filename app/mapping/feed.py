@@ -81,7 +81,7 @@ async def run(world: World, mapping: Mapping, path: Path, *, name: str = "", out
 def seldom() -> None:
     """Has this process look for circles of garbage less often: an import makes many objects and hardly any circle."""
     gc.freeze()
-    gc.set_threshold(50_000, 20, 50)
+    gc.set_threshold(300_000, 20, 50)
 
 
 def sha256(path: Path) -> str:
