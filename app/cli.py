@@ -114,7 +114,7 @@ def import_(mapping: Annotated[str, typer.Argument(help="a name under mappings/,
             again: Annotated[bool, typer.Option("--again", help="map a file once more that is done already")] = False) -> None:
     """Import a legacy export through a mapping file."""
     for path in paths:
-        if not path.exists():
+        if not path.is_file() and not path.is_dir():  # a pipe cannot be read twice
             stop(f"{path} is no file and no folder.", 2)
     with told(Mistake, Reject, undone=feed.Busy):
         feed.limit(max_rejects)
@@ -220,7 +220,7 @@ def _report(done, out: Path) -> None:
     for name in done.unpublished:
         say(f"  the code table {name} is too large for the store to hold as a ConceptMap: $translate does not know it")
     if done.stopped:
-        say("  Stopped: too many rejects. What was accepted so far is stored; run it again with a higher --max-rejects to go on.")
+        say("  Stopped: too many rejects. " + ("The rest was not looked at." if done.dry else "What was accepted so far is stored; run it again with a higher --max-rejects to go on."))
 
 
 @app.command()

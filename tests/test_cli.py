@@ -82,6 +82,7 @@ def test_help_is_everywhere(tmp_path, words):
     (["purge", "Patient/7"], 2, "--reason"),
     (["import", "nobody/nothing", "cols.csv"], 2, "there are hospital-a/diagnosis"),
     (["import", MAPPING, "none.csv"], 2, "none.csv is no file and no folder."),
+    (["import", MAPPING, "/dev/null"], 2, "/dev/null is no file and no folder."),
     (["import", MAPPING, "empty.csv"], 2, "the file is empty. empty.csv was not imported"),
     (["import", MAPPING, "cols.csv"], 2, "the header has no column 就诊流水号"),
     (["import", MAPPING, "utf16.csv"], 2, "save it as gb18030, or name its own encoding"),

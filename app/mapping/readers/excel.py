@@ -6,9 +6,12 @@ from __future__ import annotations
 
 import re
 import zlib
+from collections import defaultdict
 from datetime import date, datetime, time, timedelta
+from pathlib import PurePosixPath
 from zipfile import BadZipFile, ZipFile, is_zipfile
 
+from lxml import etree
 from python_calamine import CalamineError, CalamineWorkbook
 
 from app.mapping.document import Map
@@ -23,6 +26,9 @@ CELLS, UNPACKED = 30_000_000, 2 << 30
 """Cells of a sheet, the empty ones before its last included, and bytes of its XML."""
 PIECE, CELL = 1 << 20, 40
 """Bytes that are looked through at once; more than the beginning of a cell has."""
+_WRONG = re.compile(rb'<c [^<>]*?\bt="e"[^<>]*>')
+_AT = re.compile(rb'\br="([A-Z]{1,3})([0-9]{1,7})"')
+"""A cell that shows an error, and where it is: calamine tells it as empty."""
 _CELL = re.compile(rb'<c(?: [a-z]+="[^"]{0,12}")*? r="([A-Z]{1,3})([0-9]{1,7})"')
 
 
@@ -39,8 +45,9 @@ class Reader(CellReader):
         super().__init__(path, mapping)
         if path.stat().st_size > LARGEST:
             raise Reject("size", f"a workbook has at most {LARGEST >> 20} MB; save the sheet as CSV")
-        _bounded(path)
-        self.rows = _rows(path, self.source.options["sheet"])
+        wrong = _bounded(path)
+        self.rows, name = _rows(path, self.source.options["sheet"])
+        self.wrong = wrong[_part(path, name)] if any(wrong.values()) else {}
         at = self.source.options["header"]
         if len(self.rows) < at:
             raise Reject("csv-structure", f"the sheet has no row {at}, where its header should stand")
@@ -53,14 +60,16 @@ class Reader(CellReader):
     def cells(self, place: int):
         for at in range(place or self.first - 1, len(self.rows)):
             row = self.rows[at]
-            if any(cell != "" for cell in row):
+            if any(cell != "" for cell in row) or at in self.wrong:
                 yield self._cells(at, row)
 
     def _cells(self, at: int, row: list) -> Cells:
         """`place` is the number of rows before it."""
-        found: list[str] = []
+        found, wrong = [], self.wrong.get(at, ())
         try:
-            for name, cell in zip(self.header, row):
+            for column, (name, cell) in enumerate(zip(self.header, row)):
+                if column in wrong and name in self.mapping.columns:
+                    raise Reject("bad-value", "the cell shows an error of Excel, such as #N/A; mend its formula, or fill it by hand", name)
                 if cell.__class__ in (int, float) and abs(cell) >= EXACT:
                     raise Reject("bad-number", "a number of more than 15 digits, whose last ones Excel has lost; make the column text before it is filled", name)
                 found.append(_text(cell))
@@ -71,30 +80,52 @@ class Reader(CellReader):
         return Cells(at, 1, found + [""] * (len(self.header) - len(found)))
 
 
-def _bounded(path) -> None:
-    """A sheet is held as a rectangle to its farthest cell, so a few bytes could ask for more memory than there is. Errors: Reject `size`."""
+def _bounded(path) -> dict[str, dict[int, set[int]]]:
+    """Of each part of an xlsx, the cells that show an error: row -> columns, from 0.
+
+    A sheet is held as a rectangle to its farthest cell, so a few bytes could ask for more memory than there is. Errors: Reject `size`.
+    """
+    wrong: dict[str, dict[int, set[int]]] = defaultdict(dict)
     if not is_zipfile(path):
-        return
+        return wrong
     try:
         with ZipFile(path) as book:
             for name in book.namelist():
                 if name.endswith(".xml"):
                     with book.open(name) as sheet:
-                        _measured(sheet)
+                        wrong[name] = _measured(sheet)
     except (BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
-        raise Reject("csv-structure", f"the file is no Excel workbook that can be read ({error})") from None
+        raise Reject("csv-structure", f"the file is no Excel workbook that can be read ({error}); open it in Excel and save it as xlsx") from None
+    return wrong
 
 
-def _measured(sheet) -> None:
-    wide, high, read, rest = 0, 0, 0, b""
+def _measured(sheet) -> dict[int, set[int]]:
+    wide, high, read, rest, wrong = 0, 0, 0, b"", defaultdict(set)
     while piece := sheet.read(PIECE):
         read, columns, rest = read + len(piece), set(), rest[-CELL:] + piece
+        for found in _WRONG.findall(rest) if b't="e"' in rest else ():
+            if at := _AT.search(found):
+                wrong[int(at[2]) - 1].add(_number(at[1]) - 1)
         for column, row in _CELL.findall(rest):
             columns.add(column)
             high = max(high, int(row))
         wide = max([wide, *map(_number, columns)])
         if wide * high > CELLS or read > UNPACKED:
             raise Reject("size", f"a sheet has at most {CELLS:,} cells and unpacks to at most {UNPACKED >> 20} MB; this one reaches to column {wide:,} and row {high:,}: save it as CSV")
+    return wrong
+
+
+def _part(path, sheet: str) -> str:
+    """The part of an xlsx in which a sheet stands; nothing where it does not say so. https://www.ecma-international.org/publications-and-standards/standards/ecma-376/"""
+    parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False)
+    try:
+        with ZipFile(path) as book:
+            sheets, parts = (etree.fromstring(book.read(name), parser) for name in ("xl/workbook.xml", "xl/_rels/workbook.xml.rels"))
+    except (KeyError, etree.XMLSyntaxError):
+        return ""
+    ids = [value for one in sheets.iter("{*}sheet") if one.get("name") == sheet for name, value in one.attrib.items() if etree.QName(name).localname == "id"]
+    targets = [one.get("Target", "") for one in parts if one.get("Id") in ids]
+    return str(PurePosixPath("/xl", targets[0])).lstrip("/") if targets else ""
 
 
 def _number(column: bytes) -> int:
@@ -105,15 +136,25 @@ def _number(column: bytes) -> int:
     return number
 
 
-def _rows(path, sheet: str) -> list[list]:
+def _workbook(path) -> CalamineWorkbook:
+    """The workbook by its name's suffix, else by what it is: an xlsx is often called xls."""
     try:
-        with CalamineWorkbook.from_path(str(path)) as book:
+        return CalamineWorkbook.from_path(str(path))
+    except CalamineError:
+        with open(path, "rb") as file:
+            return CalamineWorkbook.from_filelike(file)
+
+
+def _rows(path, sheet: str) -> tuple[list[list], str]:
+    """The rows of a sheet (else of the first), and its name."""
+    try:
+        with _workbook(path) as book:
             if sheet and sheet not in book.sheet_names:
                 raise Reject("column-missing", f"the workbook has no sheet '{sheet}'; it has {', '.join(book.sheet_names)}")
             found = book.get_sheet_by_name(sheet or book.sheet_names[0])
-            return found.to_python(skip_empty_area=False)
+            return found.to_python(skip_empty_area=False), found.name
     except (CalamineError, IndexError) as error:
-        raise Reject("csv-structure", f"the file is no Excel workbook that can be read ({error})") from None
+        raise Reject("csv-structure", f"the file is no Excel workbook that can be read ({error}); open it in Excel and save it as xlsx") from None
 
 
 def _text(cell) -> str:

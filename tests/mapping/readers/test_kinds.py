@@ -142,6 +142,21 @@ def test_a_value_beside_the_header_is_a_reject(tmp_path):
     assert values(sheet(tmp_path / "in.xlsx", ["号", "名", "值"], ["1", "a", "b", None, "?"], ["2", "c"]), EXCEL) == [("csv-structure", ""), ["2", "c", None]]
 
 
+def test_a_cell_that_shows_an_error_is_refused_where_a_rule_may_read_it(tmp_path):
+    book = openpyxl.Workbook()
+    book.active.title, other = "甲", book.create_sheet("乙&丙")
+    book.active.append(["#N/A"])
+    for row in (["号", "名", "值", "备注"], ["1", "a", "#N/A", None], ["2", "b", "c", "#DIV/0!"], ["#REF!", None, None, None], ["3", "d", "e", None]):
+        other.append(row)
+    book.save(tmp_path / "in.xlsx")
+    assert values(tmp_path / "in.xlsx", "kind: excel, sheet: 乙&丙") == [("bad-value", "值"), ["2", "b", "c"], ("bad-value", "号"), ["3", "d", "e"]]
+
+
+def test_a_workbook_is_read_by_what_it_is(tmp_path):
+    sheet(tmp_path / "in.xlsx", ["号", "名", "值"], ["1", "a", "b"]).rename(tmp_path / "in.xls")
+    assert values(tmp_path / "in.xls", EXCEL) == [["1", "a", "b"]]
+
+
 @pytest.mark.parametrize(("source", "text"), [("kind: excel, sheet: 住院", "门诊"), ("kind: excel, header: 9", "row 9")])
 def test_a_sheet_or_header_that_is_not_there_is_told(tmp_path, source, text):
     with pytest.raises(Reject, match=text):
