@@ -217,6 +217,8 @@ def _report(done, out: Path) -> None:
         say(f"  closed {closed:,} rejects of earlier files, whose records came in corrected")
     if done.rejects:
         say(f"  correct the rows in {out / 'rejects.csv'} and import that file")
+    for name in sorted({one.table for one in done.unmapped}):
+        say(f"  complete {out / f'unmapped-{name}.csv'} and append its lines to the code table {name}, which lacks these codes")
     for name in done.unpublished:
         say(f"  the code table {name} is too large for the store to hold as a ConceptMap: $translate does not know it")
     if done.stopped:

@@ -73,7 +73,7 @@ async def run(world: World, mapping: Mapping, path: Path, *, name: str = "", out
                          task="" if dry else f"Task/{job.id}", seconds=time.monotonic() - began, resumed=resumed, already=already, dry=dry,
                          new_columns=tuple(dict.fromkeys([*job.reader.new, *(name for name in job.ledger.unread if name not in mapping.columns)])), unpublished=tuple(job.unpublished))
     if out:
-        await asyncio.to_thread(report.write, out, done, job.reader)
+        await asyncio.to_thread(report.write, out, done, job.reader, mapping.tables)
     await job.end()
     return done
 

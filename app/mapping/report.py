@@ -6,11 +6,13 @@ import io
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import groupby
 from pathlib import Path
 
 from app.errors import Issue, outcome
 from app.mapping.ledger import Ledger, Rejected, Unmapped
 from app.mapping.readers.record import OURS
+from app.mapping.tables import COLUMNS, Table
 
 COUNTED = ("stale", "duplicate", "skipped", "closed")
 """Notes that the summary counts by themselves; the others are warnings."""
@@ -78,8 +80,11 @@ def result(mapping, name: str, digest: str, ledger: Ledger, rejects: list[Reject
                   ledger.notes, rejects, _summed(unmapped), stopped=ledger.state == "stopped", unread=dict(ledger.unread), **more)
 
 
-def write(folder: Path, done: Import, reader) -> None:
-    """Writes the reports into a folder (made where absent); where there is a summary, all of them are whole."""
+def write(folder: Path, done: Import, reader, tables: dict[str, Table]) -> None:
+    """Writes the reports into a folder (made where absent); where there is a summary, all of them are whole.
+
+    tables: the code tables of the mapping; for each that lacks codes there is a file of lines to complete and append to it.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     summary, part = folder / "summary.json", folder / "summary.json.part"
     summary.unlink(missing_ok=True)
@@ -87,6 +92,11 @@ def write(folder: Path, done: Import, reader) -> None:
     (folder / "rejects.raw").write_bytes(b"".join(reader.raw({one.place: one.length for one in done.rejects if not one.whole})))
     (folder / "rejects.ndjson").write_text("".join(json.dumps(_outcome(one), ensure_ascii=False) + "\n" for one in done.rejects), encoding="utf-8")
     _table(folder / "unmapped.csv", Unmapped._fields, done.unmapped)
+    for old in folder.glob("unmapped-*.csv"):
+        old.unlink()
+    for name, lacking in groupby(done.unmapped, key=lambda one: one.table):
+        rest = [""] * (len(COLUMNS) - 3)
+        _table(folder / f"unmapped-{name}.csv", COLUMNS, ((tables[name].system, one.code, one.display, *rest) for one in lacking))
     _table(folder / "unread.csv", ("column", "records"), done.unread.items())
     _table(folder / "dangling.csv", DANGLING, done.dangling)
     part.write_text(json.dumps(done.summary(), ensure_ascii=False, indent=2) + "\n", encoding="utf-8")

@@ -16,6 +16,8 @@ EQUIVALENCE = ("relatedto", "equivalent", "equal", "wider", "subsumes", "narrowe
 """https://hl7.org/fhir/R4/valueset-concept-map-equivalence.html"""
 UNLIKE = ("narrower", "inexact")
 """What needs a comment in a ConceptMap (cmd-1)."""
+GUARDED = ("'=", "'+", "'-", "'@")
+"""What stands before a code that a spreadsheet would take for a formula, in a report or by hand; the code is what follows the quote."""
 CANONICAL = "https://yilian.example/fhir"
 
 
@@ -64,7 +66,7 @@ def _table(path: Path, lines: list[list[str]], digest: str) -> Table:
         place = f"{shown(path)}:{number}"
         if len(line) != len(COLUMNS):
             raise Mistake(place, f"{len(line)} columns instead of {len(COLUMNS)}")
-        concept = Concept(*(cell.strip() for cell in line))
+        concept = Concept(*(cell[1:] if cell[:2] in GUARDED else cell for cell in map(str.strip, line)))
         _check(concept, place)
         if concept.source_code in by_code:
             raise Mistake(place, f"code '{concept.source_code}' stands here twice")

@@ -240,3 +240,16 @@ async def test_values_that_no_rule_reads_are_counted_by_column(sqlite_world, tmp
     done = await feed.run(sqlite_world, mapping, path, out=tmp_path / "out")
     assert done.unread == {"值": 2, "新": 2} and (tmp_path / "out" / "unread.csv").read_text(encoding="utf-8") == "column,records\n值,2\n新,2\n"
     assert json.loads((tmp_path / "out" / "summary.json").read_text(encoding="utf-8"))["unread"] == (await feed.run(sqlite_world, mapping, path)).unread
+
+
+async def test_codes_that_a_table_lacks_come_as_lines_to_complete_and_append(sqlite_world, tmp_path):
+    table = "source_system,source_code,source_display,target_system,target_code,target_display,equivalence,comment,valid_from,valid_to\n"
+    rules = PATIENT.replace("    birthDate: = 值 | date('yyyyMMdd')\n", "    gender: = 值 | code(sex)\n")
+    path = export(tmp_path / "in.csv", "1,甲,男,", "2,乙,+,", "3,丙,女,", "4,丁,+,")
+    done = await feed.run(sqlite_world, compiled(tmp_path, rules, tables={"sex": table + "urn:sex,男,男,urn:b,male,,equivalent,,,\n"}), path, out=tmp_path / "out")
+    head, *lines = (tmp_path / "out" / "unmapped-sex.csv").read_text(encoding="utf-8").splitlines()
+    assert done.by_code == {"unmapped-code": 3} and head + "\n" == table and lines == ["urn:sex,'+,,,,,,,,", "urn:sex,女,,,,,,,,"]
+    more = "".join(line.replace(",,,,,,,,", ",,urn:b,female,,equivalent,,,") + "\n" for line in lines)
+    mapping = compiled(tmp_path, rules, tables={"sex": table + "urn:sex,男,男,urn:b,male,,equivalent,,,\n" + more})
+    done = await feed.run(sqlite_world, mapping, path, out=tmp_path / "out")
+    assert (done.accepted, done.rejected) == (4, 0) and not (tmp_path / "out" / "unmapped-sex.csv").exists()
