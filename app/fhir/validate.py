@@ -90,7 +90,21 @@ def _resource(value, wanted: str, path: str, issues: list[Issue], depth: int) ->
     if type == "Bundle":
         issues.entries = _types(value.get("entry"), lambda each: (each.get("fullUrl"), each.get("resource")))
     _object(value, type, path or type, issues, depth + 1)
+    if type == "Bundle":
+        _addresses(value.get("entry"), path or type, issues)
     issues.contained, issues.entries = around
+
+
+def _addresses(entries, path: str, issues: list[Issue]) -> None:
+    """The fullUrl of an entry that ends in a type and an id agrees with the resource in it. https://hl7.org/fhir/R4/bundle-definitions.html#Bundle.entry.fullUrl"""
+    for step, entry in enumerate(entries if isinstance(entries, list) else ()):
+        url, resource = (entry.get("fullUrl"), entry.get("resource")) if isinstance(entry, dict) else (None, None)
+        named = reference.parse(url) if isinstance(url, str) and isinstance(resource, dict) else None
+        if named is None or not named.id:
+            continue
+        said, own = f"{named.type}/{named.id}", f"{resource.get('resourceType')}/{resource.get('id', named.id)}"
+        if said != own:
+            issues.append(Issue("error", "value", f"The fullUrl ends in {said}, but the resource is {own}: let them agree, or let the fullUrl be a urn:uuid.", f"{path}.entry[{step}].fullUrl"))
 
 
 def _object(value, type: str, path: str, issues: list[Issue], depth: int) -> None:

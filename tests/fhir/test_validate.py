@@ -142,6 +142,14 @@ def test_a_bundles_entries_are_validated_in_their_place():
     assert found(bundle) == [("code-invalid", "Bundle.entry[1].resource.gender")]
 
 
+@pytest.mark.parametrize("url, id, good", [
+    ("https://h.example/fhir/Patient/1", "1", True), ("https://h.example/fhir/Patient/2", "1", False), ("https://h.example/fhir/Group/1", "1", False), ("https://h.example/fhir/Patient/1", None, True), ("https://h.example/fhir/Group/1", None, False),
+    ("urn:uuid:c757873d-ec9a-4326-a141-556f43239520", "1", True), ("https://h.example/people/2", "1", True)])
+def test_a_full_url_agrees_with_the_resource_of_its_entry(url, id, good):
+    bundle = {"resourceType": "Bundle", "type": "collection", "entry": [{"fullUrl": url, "resource": patient(**{"id": id} if id else {})}]}
+    assert found(bundle) == ([] if good else [("value", "Bundle.entry[0].fullUrl")])
+
+
 def test_required_codings_are_held_against_their_value_set():
     resource = {"resourceType": "AllergyIntolerance", "patient": {"reference": "Patient/1"}, "clinicalStatus": {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/allergyintolerance-clinical", "code": "alive"}]}}
     assert found(resource) == [("code-invalid", "AllergyIntolerance.clinicalStatus.coding[0].code")]
