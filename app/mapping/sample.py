@@ -12,16 +12,18 @@ from typing import NamedTuple
 from app.mapping.chinese import check
 from app.mapping.compiler import compile
 from app.mapping.readers import json as json_reader
-from app.mapping.readers import reader
+from app.mapping.readers import excel, reader
 from app.mapping.readers import xml as xml_reader
 from app.mapping.readers.csv import ordered
-from app.mapping.readers.record import nameless
+from app.mapping.readers.record import LONGEST, nameless
 from app.mapping.reject import Reject
 
 KINDS = {".csv": "csv", ".txt": "csv", ".tsv": "csv", ".dbf": "dbf", ".xlsx": "excel", ".xls": "excel", ".ndjson": "ndjson", ".jsonl": "ndjson", ".json": "json", ".xml": "xml"}
 ENCODED, TREES = ("csv", "dbf"), ("ndjson", "json", "xml")
 SAMPLE = 2_000
 """Records that are looked at."""
+TOP = 10
+"""Lines or rows among which the names of the columns are looked for."""
 FEW, SHORT = 20, 8
 """Different values that a code column has at most, and how long they are."""
 MOMENTS = {"yyyy-MM-dd HH:mm:ss": r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", "yyyy-MM-dd HH:mm": r"\d{4}-\d\d-\d\d \d\d:\d\d", "yyyyMMddHHmmss": r"(19|20)\d{12}",
@@ -55,7 +57,9 @@ def source(sample: Path) -> tuple[str, str]:
         encoding, others = guessed(sample, kind)
         guess = "the encoding is a guess: ask who made the export" + (f"; {others} records of the sample are not of it" if others else "")
         told.append(f"encoding: {encoding}")
-        told += _delimiter(sample, encoding) if kind == "csv" else []
+        told += _written(sample, encoding) if kind == "csv" else []
+    elif kind == "excel":
+        told += _header(excel.top(sample, TOP))
     elif kind in ROWS:
         told += [f"rows: {json.dumps(rows, ensure_ascii=False)}"] if (rows := ROWS[kind](sample)) else []
     return f"{{{', '.join(told)}, null: ['-', 无], zone: Asia/Shanghai}}", guess
@@ -95,11 +99,19 @@ def _reads(raw: bytes, encoding: str) -> bool:
         return False
 
 
-def _delimiter(sample: Path, encoding: str) -> list[str]:
+def _written(sample: Path, encoding: str) -> list[str]:
+    """The delimiter of a CSV file, by how many of its first lines have it and how often; and where its names stand."""
     with open(sample, encoding=ordered(sample, encoding), errors="replace") as file:
-        head = file.readline()
-    mark = max(",\t;|", key=head.count)
-    return [] if mark == "," else [f"delimiter: {'tab' if mark == chr(9) else repr(mark)}"]
+        head = [line for line in (file.readline(LONGEST) for _ in range(TOP)) if line]
+    mark = max(",\t;|", key=lambda mark: (sum(mark in line for line in head), sum(line.count(mark) for line in head)))
+    return ([] if mark == "," else [f"delimiter: {'tab' if mark == chr(9) else repr(mark)}"]) + _header([line.split(mark) for line in head])
+
+
+def _header(rows: list[list[str]]) -> list[str]:
+    """Where the names of the columns stand: in the first row that is nearly as full as the fullest. What is above are titles."""
+    filled = [sum(bool(cell.strip()) for cell in row) for row in rows]
+    at = next((at for at, number in enumerate(filled) if number * 5 >= max(filled) * 4), 0)
+    return [f"header: {at + 1}"] if at and filled[0] * 2 <= max(filled) else []
 
 
 ROWS = {"json": json_reader.rows, "xml": xml_reader.rows}

@@ -6,6 +6,7 @@ import re
 import shlex
 from pathlib import Path
 
+import openpyxl
 import pytest
 from typer.testing import CliRunner
 
@@ -218,6 +219,18 @@ def test_a_draft_comes_from_a_table_whose_numbers_are_bytes(tmp_path, encoding):
     path = dbf(tmp_path / "in.dbf", fields, [(f"{n}", "孙二", (n * 999).to_bytes(4, "little"), "男", "19800102") for n in range(200)], version=0x30, encoding=encoding)
     text = draft.drafted(path, "n", "x", tmp_path / "n")["x.yaml"]
     assert f"encoding: {encoding}" in text and "not of it" not in text and "date('yyyyMMdd')" in text
+
+
+def test_a_draft_finds_the_names_below_titles(tmp_path):
+    titles, names, rows = ["某院 2026年3月"], ["编号", "姓名", "性别", "日期"], [[f"{n}", "甲", "男", "2026-03-01"] for n in range(30)]
+    book = openpyxl.Workbook()
+    for row in (titles, ["制表", "信息科"], names, *rows):
+        book.active.append(row)
+    book.save(tmp_path / "in.xlsx")
+    (tmp_path / "in.tsv").write_text("\n".join("\t".join(row) for row in (["某院，2026,3"], names, *rows)), encoding="utf-8")
+    for name, told in (("in.xlsx", "kind: excel, header: 3"), ("in.tsv", "delimiter: tab, header: 2")):
+        text = draft.drafted(tmp_path / name, "n", "x", tmp_path / name)["x.yaml"]
+        assert told in text and '"编号", "姓名", "性别"' in text and "性别" in text
 
 
 def test_utf16_without_a_mark_is_guessed(tmp_path):

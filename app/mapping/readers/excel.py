@@ -157,6 +157,12 @@ def _rows(path, sheet: str) -> tuple[list[list], str]:
         raise Reject("csv-structure", f"the file is no Excel workbook that can be read ({error}); open it in Excel and save it as xlsx") from None
 
 
+def top(path, number: int) -> list[list[str]]:
+    """The first rows of the first sheet, as text. Errors: Reject."""
+    _bounded(path)
+    return [[_text(cell).strip() for cell in row] for row in _rows(path, "")[0][:number]]
+
+
 def _text(cell) -> str:
     if cell.__class__ is str:
         return cell
