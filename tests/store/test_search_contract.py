@@ -112,6 +112,19 @@ async def test_a_comparison_on_a_row(store, compares, expected):
     assert await store.count(Query(("T",), has("T.x", *compares)), at=await store.newest(), now=NOW) == len(expected)
 
 
+FAR = 253_402_271_999_999_999
+"""The end of the year 9999, in microseconds: a whole number that no real is equal to."""
+
+
+@pytest.mark.parametrize("compares, expected", [
+    ([c("high", "ge", FAR)], "ab"), ([c("high", "eq", FAR)], "ab"), ([c("high", "gt", FAR - 1), c("low", "le", FAR)], "ab"), ([c("high", "gt", FAR)], ""), ([c("low", "lt", FAR), c("high", "ge", FAR - 9)], "ab"),
+])
+async def test_short_ranges_far_from_now_are_found_by_where_they_end(store, compares, expected):
+    for id, low in (("a", FAR - 1), ("b", FAR - 9), ("c", FAR - 99)):
+        await put(store, "T", id, Row("T.x", low=low, high=low + 9 if id == "c" else FAR))
+    assert sorted(await ids(store, "T", has("T.x", *compares))) == list(expected)
+
+
 WORDS = {"a": " bone marrow  高血压 ", "b": " marrow bone  血压高 ", "c": " bonemarrow  高 ", "d": " b 超检查𠮷 hba1c ", "e": ""}
 
 

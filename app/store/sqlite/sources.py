@@ -16,6 +16,8 @@ STAMPED = {"id": "entry_version", "about": "about_patient", "number": "", "custo
 SPANS = ("(with recursive w(span) as (select min(x.span) from row x where x.param=? and x.span is not null union all"
          " select (select min(x.span) from row x where x.param=? and x.span>w.span) from w where w.span is not null) select span from w where span is not null)")
 """The different spans of a parameter's rows, a look-up each."""
+ROUNDED = 1024
+"""How far apart the reals are that a whole number of a row may become: a span is a real."""
 TYPES = ("(with recursive w(type) as (select min(x.type) from entry x union all select (select min(x.type) from entry x where x.type>w.type) from w"
          " where w.type is not null) select type from w where type is not null)")
 """The types of which there are entries, a look-up each."""
@@ -188,7 +190,8 @@ class Sources:
             made = join(" and ", where, TRUE)
             return Sql(f"select {r}.entry as number from row {r} indexed by row_low where {made.text}", made.args)
         start = self.compiler.value(found["high", "from"])
-        after, across = join(" and ", [*where, Sql(f"{r}.low>=?", (start,))], TRUE), join(" and ", [*where, Sql(f"{r}.span=w{r}.span and {r}.low>=?-w{r}.span and {r}.low<?", (start, start))], TRUE)
+        reached = start - ROUNDED if isinstance(start, int) else start
+        after, across = join(" and ", [*where, Sql(f"{r}.low>=?", (start,))], TRUE), join(" and ", [*where, Sql(f"{r}.span=w{r}.span and {r}.low>=?-w{r}.span and {r}.low<?", (reached, start))], TRUE)
         return Sql(f"select {r}.entry as number from row {r} indexed by row_low where {after.text} union all"
                    f" select {r}.entry from {SPANS} w{r} cross join row {r} indexed by row_span where {across.text}", (*after.args, param, param, *across.args))
 
