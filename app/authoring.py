@@ -12,7 +12,7 @@ from app.caller import Caller
 from app.jobs import trace as traces
 from app.main import open_world
 from app.mapping import cases, check, draft, explain, sources
-from app.mapping.compiler import compile
+from app.mapping.compiler import OWN, compile
 from app.mapping.document import Mistake
 from app.mapping.reject import Reject
 from app.settings import Settings, shipped
@@ -23,15 +23,15 @@ Named = Annotated[str, typer.Argument(help="a site or a mapping under mappings/,
 
 
 def found(name: str) -> list[Path]:
-    """The mappings of a path, of a name under the shipped ones, or of a site; of all sites where it is empty. Ends the command where there are none."""
-    home = shipped("mappings")
-    path = Path(name) if name.endswith((".yaml", ".yml")) else home / f"{name}.yaml"
-    if path.is_file():
-        return [path]
-    folders = [site.parent for site in sorted(home.glob("*/site.yaml"))] if not name else [Path(name)] if (Path(name) / "site.yaml").is_file() else [home / name]
-    files = [one for folder in folders for one in of_site(folder)]
+    """The mappings of a path, of a name under `mappings/` here or the shipped ones, or of a site; of all sites where it is empty. Ends the command where there are none."""
+    homes = [OWN, shipped("mappings")]
+    paths = [Path(name)] if name.endswith((".yaml", ".yml")) else [home / f"{name}.yaml" for home in homes]
+    if one := next((path for path in paths if path.is_file()), None):
+        return [one]
+    folders = [Path(name), *(home / name for home in homes)] if name else []
+    files = next((some for folder in folders if (some := of_site(folder))), []) if name else next((some for home in homes if (some := _all(home))), [])
     if not files:
-        known = sorted(str(one.relative_to(home).with_suffix("")) for site in home.glob("*/site.yaml") for one in of_site(site.parent))
+        known = sorted({f"{one.parent.name}/{one.stem}" for home in homes for one in _all(home)})
         stop(f"There is no mapping {name}; there are {', '.join(known)}.", 2)
     return files
 
@@ -40,6 +40,10 @@ def operator(settings: Settings, client: str) -> Caller:
     """Who works at the machine itself: the operator organisation, by a command of this name."""
     base = settings.base.rstrip("/") + "/fhir" if settings.base else ""
     return Caller(settings.organization, client, purpose="HSYSADMIN", operator=True, base=base)
+
+
+def _all(home: Path) -> list[Path]:
+    return [one for site in sorted(home.glob("*/site.yaml")) for one in of_site(site.parent)]
 
 
 def of_site(folder: Path) -> list[Path]:

@@ -215,7 +215,9 @@ def _report(done, out: Path) -> None:
         say(f"  column {name} has values in {number:,} records, and no rule reads it: read it, or list it under columns: ignore:")
     if not done.already and (closed := done.notes.get("closed")):
         say(f"  closed {closed:,} rejects of earlier files, whose records came in corrected")
-    if done.rejects:
+    if done.held:
+        say(f"  {done.held:,} of them wait for what they refer to, and come in by themselves with it")
+    if done.rejected > done.held:
         say(f"  correct the rows in {out / 'rejects.csv'} and import that file")
     for name in sorted({one.table for one in done.unmapped}):
         say(f"  complete {out / f'unmapped-{name}.csv'} and append its lines to the code table {name}, which lacks these codes")

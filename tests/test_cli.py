@@ -243,6 +243,27 @@ def test_a_folder_and_a_zip_of_a_site_go_to_the_mappings_that_are_for_their_file
     assert json.loads((tmp_path / "import-report" / "people" / "more.zip" / "people-2.csv" / "summary.json").read_text())["accepted"] == 1
 
 
+def test_a_name_means_a_mapping_here_before_a_shipped_one(tmp_path):
+    making.write(tmp_path)
+    making.export(tmp_path / "v.csv", "1,张三,19800102,")
+    for name in ("h/people", "h"):
+        assert yilian(tmp_path, "import", name, "v.csv", "--dry-run")[0] == 0
+    assert yilian(tmp_path, "map", "check") == (0, "1 mappings, 0 faults\n")
+    assert yilian(tmp_path, "map", "check", "jiadingtcm") == (0, "1 mappings, 0 faults\n")
+    export.write(tmp_path / "visits.csv")
+    code, text = yilian(tmp_path, "import", MAPPING, "visits.csv", "--site", "h", "--dry-run")
+    assert code == 2 and "site.yaml has no system" in text  # the site was found
+    code, text = yilian(tmp_path, "import", MAPPING, "visits.csv", "--site", "i", "--dry-run")
+    assert code == 2 and "there is no" in text
+
+
+def test_held_records_are_not_to_be_corrected(tmp_path):
+    making.write(tmp_path, making.PATIENT + "  visit:\n    type: Observation\n    key: [visit, = 号]\n    status: final\n    code: {text: x}\n    subject: \"= 名 | lookup(Patient, 'urn:other')\"\n")
+    making.export(tmp_path / "v.csv", "1,张三,19800102,")
+    code, text = yilian(tmp_path, "import", "h/people", "v.csv", "--dry-run")
+    assert code == 1 and "1 of them wait for what they refer to" in text and "correct the rows" not in text
+
+
 def test_open_rejects_are_listed_and_waived(tmp_path):
     assert yilian(tmp_path, "rejects", "list", "--store", "sqlite:s.db")[0] == 2
     making.write(tmp_path)

@@ -33,6 +33,8 @@ from app.mapping.tables import load as load_table
 from app.settings import shipped
 
 
+OWN = Path("mappings")
+"""Where those who use the command keep their sites: in the folder in which they call it."""
 MOMENTS = {"date", "dateTime", "instant"}
 TEXT = {"string", *MOMENTS}
 """FHIR types of which a value here is text."""
@@ -41,9 +43,10 @@ TEXT = {"string", *MOMENTS}
 def compile(path: Path, site: str = "", zone: str = "") -> Mapping:  # noqa: A001 - the house's word
     """The mapping in `path`, with `site.yaml` beside it and code tables in `tables/` there and one folder up. Errors: Mistake (file:line).
 
-    site: the folder beside its own whose site and tables are meant instead; zone: in place of the source's.
+    site: the folder beside its own, or under `mappings/` here, whose site and tables are meant instead; zone: in place of the source's.
     """
-    home = path.parent.parent / site if site else path.parent
+    homes = [folder / site for folder in (path.parent.parent, OWN)] if site else [path.parent]
+    home = next((one for one in homes if (one / "site.yaml").is_file()), homes[0])
     if site and not (home / "site.yaml").is_file():
         raise Mistake("--site", f"there is no {shown(home / 'site.yaml')}")
     load(path).need("mapping")
