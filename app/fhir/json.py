@@ -59,6 +59,8 @@ def parse(data: bytes):
         raise Malformed(f"The body is not JSON: {error.msg} at line {error.lineno}, column {error.colno}.") from None
     except RecursionError:
         raise _too_deep() from None
+    except Malformed as error:
+        raise _placed(error, text) from None
     # the decoder has found it well formed: brackets are in pairs, strings end
     if data.count(b"{") + data.count(b"[") > DEPTH and _is_deep(data):
         raise _too_deep()
@@ -107,26 +109,54 @@ def _constant(text: str):
 _DECODER = json.JSONDecoder(object_pairs_hook=_pairs, parse_float=number, parse_int=_integer, parse_constant=_constant)
 
 
+class _Wrong:
+    """Stands for a value that is refused, while its place is looked for."""
+
+
+def _marked(read):
+    def made(item):
+        try:
+            return read(item)
+        except Malformed:
+            return _Wrong()
+    return made
+
+
+_FINDER = json.JSONDecoder(object_pairs_hook=_marked(_pairs), parse_float=_marked(number), parse_int=_marked(_integer), parse_constant=_marked(_constant))
+
+
+def _placed(error: Malformed, text: str) -> Malformed:
+    """The refusal of a value with its path; without one at the top, and where what follows is no JSON."""
+    try:
+        path = next((path for path, _ in _leaves(_FINDER.decode(text.removeprefix("\ufeff")), "", _Wrong)), "")
+    except (json.JSONDecodeError, RecursionError):
+        path = ""
+    shown = (path if len(path) <= 300 else f"{path[:297]}...").encode("utf-8", "backslashreplace").decode()
+    return Malformed(f"{error} (At {shown}.)") if path else error
+
+
 def _check(value) -> None:
     """Errors: Malformed for U+0000 and for lone surrogates, wherever they stand."""
-    for path, text in _texts(value, ""):
+    for path, text in _leaves(value, "", str):
+        path = path or "The text"
         if "\0" in text:
             raise Malformed(f"{path} holds U+0000, which FHIR does not allow.")
         if _SURROGATE.search(text):
             raise Malformed(f"{path} holds half of a surrogate pair, which is no character.")
 
 
-def _texts(value, path: str) -> Iterator[tuple[str, str]]:
-    """(where it stands, text) of every string and every property name."""
-    if isinstance(value, str):
-        yield path or "The text", value
+def _leaves(value, path: str, kind: type) -> Iterator[tuple[str, object]]:
+    """(where it stands, value) of every value of a kind; of texts, property names too."""
+    if isinstance(value, kind):
+        yield path, value
     elif isinstance(value, dict):
         for key, item in value.items():
-            yield "A property's name", key
-            yield from _texts(item, f"{path}.{key}" if path else key)
+            if kind is str:
+                yield "A property's name", key
+            yield from _leaves(item, f"{path}.{key}" if path else key, kind)
     elif isinstance(value, list):
         for step, item in enumerate(value):
-            yield from _texts(item, f"{path}[{step}]")
+            yield from _leaves(item, f"{path}[{step}]", kind)
 
 
 def _short(text: str) -> str:

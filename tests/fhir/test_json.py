@@ -43,6 +43,16 @@ def test_what_is_no_resource_is_refused_with_the_place(body, said):
     assert said in str(caught.value) and caught.value.status == 400
 
 
+@pytest.mark.parametrize("body, said", [
+    (b'{"entry":[{},{"resource":{"a":1,"a":2}}]}', "(At entry[1].resource.)"), (b'{"a":{"b":[1,NaN]}}', "(At a.b[1].)"), (b'{"a":{"b":1e99999}}', "(At a.b.)"), (b'{"a":1,"a":2}', "in one object."), (b'{"a":[{"b":1,"b":2},7', "in one object."),
+    (b'{"a":[{"b":1,"b":2},' + b"[" * 200_000, "in one object."), (b'{"a":' * 90 + b'{"b":1,"b":2}' + b"}" * 90, "(At a" + ".a" * 89 + ".)"),
+    (b'{"\\ud800":[{"b":1,"b":2}]}', "(At \\ud800[0].)"), (b'{"' + b"a" * 9_000 + b'":NaN}', "aaa....)")])
+def test_what_json_itself_allows_is_refused_with_its_path_where_the_rest_can_be_read(body, said):
+    with pytest.raises(errors.Malformed) as caught:
+        json.loads(body)
+    assert str(caught.value).endswith(said)
+
+
 @pytest.mark.parametrize("depth", [101, 5_000, 200_000])
 @pytest.mark.parametrize("unit", [(b'{"a":', b"}"), (b"[", b"]")])
 def test_a_nesting_bomb_is_refused(depth, unit):
