@@ -114,7 +114,7 @@ def _csv(rejects: list[Rejected], reader):
     """The lines of rejects.csv: the source's record untouched, our columns after it; a record that is no row stands empty here."""
     mark, encoding = reader.mark, reader.encoding.removesuffix("-sig")
     heading = reader.heading()
-    width = len(next(csv.reader([heading.decode(reader.encoding)], delimiter=mark)))
+    width = len(next(csv.reader([heading.decode(reader.encoding).removeprefix("\ufeff")], delimiter=mark)))
     yield heading + (mark + mark.join(OURS) + "\r\n").encode(encoding)
     held = reader.lines({one.place: one.length for one in rejects if one.whole}) if rejects else {}
     for one in rejects:

@@ -253,3 +253,15 @@ async def test_codes_that_a_table_lacks_come_as_lines_to_complete_and_append(sql
     mapping = compiled(tmp_path, rules, tables={"sex": table + "urn:sex,男,男,urn:b,male,,equivalent,,,\n" + more})
     done = await feed.run(sqlite_world, mapping, path, out=tmp_path / "out")
     assert (done.accepted, done.rejected) == (4, 0) and not (tmp_path / "out" / "unmapped-sex.csv").exists()
+
+
+@pytest.mark.parametrize("mark, encoding", [(b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be"), (b"", "utf-16-le"), (b"\xef\xbb\xbf", "utf-8"), (b"", "utf-8")])
+async def test_rejects_keep_the_mark_and_the_byte_order_of_their_source_and_come_back(sqlite_world, tmp_path, mark, encoding):
+    mapping = compiled(tmp_path, head=HEAD.replace("gb18030", encoding[:6] if "16" in encoding else encoding))
+    (tmp_path / "in.csv").write_bytes(mark + '"号",名,值\r\n1,甲,x\r\n'.encode(encoding))
+    await feed.run(sqlite_world, mapping, tmp_path / "in.csv", out=tmp_path / "out")
+    raw = (tmp_path / "out" / "rejects.csv").read_bytes()
+    assert raw.startswith(mark + '"号"'.encode(encoding)) or not mark and raw.startswith('\ufeff"号"'.encode("utf-16-le"))
+    (tmp_path / "back.csv").write_bytes(raw.decode(encoding).replace("甲,x", "甲,19800102").encode(encoding))
+    done = await feed.run(sqlite_world, mapping, tmp_path / "back.csv")
+    assert (done.accepted, done.rejected, done.notes) == (1, 0, {"closed": 1})

@@ -80,8 +80,10 @@ class Reader:
                 yield Record(raw.row, raw.byte, raw.length, values, None, warnings, "", fields[self.of].strip())
 
     def heading(self) -> bytes:
-        """The header as a line of rejects.csv, without its end and without the columns that an earlier report appended."""
-        return self._told(self._slices([self.head])[0])
+        """The header as a line of rejects.csv, without its end and without the columns that an earlier report appended; after a mark where UTF-16 or the file asks for one."""
+        mark = MARKS.get(self.encoding, MARKS["utf-8"])[0]
+        begins = self.encoding.startswith("utf-16") or self._slices([(0, len(mark))])[0] == mark
+        return (mark if begins else b"") + self._told(self._slices([self.head])[0])
 
     def lines(self, places: dict[int, int]) -> dict[int, bytes]:
         """Place -> line of rejects.csv, without its end, of the records at (place: length): their bytes untouched."""
