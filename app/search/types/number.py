@@ -64,9 +64,10 @@ def sought(text: str, into=_same) -> tuple[str, float, float]:
     into: from the numbers searched for, exact, to those of rows. Errors: Invalid.
     """
     prefix, rest = prefixed(text)
+    rest = rest.replace(" ", "+")  # a plus sign that nobody encoded arrives as a space
     number = read(rest)
     if number is None:
-        raise errors.Invalid(f"{rest!r} is not a number.")
+        raise errors.Invalid(f"{rest if len(rest) <= 60 else rest[:57] + '...'!r} is not a number: digits, perhaps with a sign, a point and an exponent, of 60 characters at most, such as 5.40 or 1e-3.")
     if prefix not in ("eq", "ne", "ap"):
         return prefix, point(into(number)), point(into(number))
     half = _half(rest) if prefix != "ap" else max(_half(rest), abs(number) / 10)

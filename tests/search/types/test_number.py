@@ -29,7 +29,12 @@ def test_whole_numbers_are_exact(text, value, expected):
     assert found("number", text, (value, "positiveInt")) is expected
 
 
-@pytest.mark.parametrize("text", ["", "abc", "1.2.3", "1e", "0x10", "NaN", "١", "1" * 61])
+@pytest.mark.parametrize("text, value", [("1E 2", 100), (" 5", 5), ("gt1e 1", 11)])
+def test_a_plus_sign_that_nobody_encoded_is_one(text, value):
+    assert found("number", text, (value, "integer"))
+
+
+@pytest.mark.parametrize("text", ["", "abc", "1 2", " ", "1.2.3", "1e", "0x10", "NaN", "١", "1" * 61])
 def test_what_is_no_number_is_refused(text):
     with pytest.raises(errors.Invalid):
         found("number", text, (1, "integer"))
