@@ -170,9 +170,22 @@ def _mappings(name: str, site: str = "", zone: str = "") -> list[rules.Mapping]:
 
 async def _import(settings: Settings, mapping, file: sources.File, out: Path, dry: bool, most: str, again: bool, ahead: Ahead | None):
     async with open_world(settings) as world:
+        pace = _pace()
         with _progress(file.name, file.path.stat().st_size) as tell:
             return await feed.run(world, mapping, file.path, name=file.name, out=out, dry=dry, max_rejects=most, again=again, ahead=ahead, progress=lambda done, size, ledger: tell(
-                done, size or None, f"{file.name}: {ledger.records:,} records, {ledger.rejected:,} rejects"))
+                done, size or None, f"{file.name}: {ledger.records:,} records, {ledger.rejected:,} rejects{pace(ledger.records)}"))
+
+
+def _pace():
+    """Gives a function (records) -> `, 4,100 a second`, from its first call on: what is counted before that may be of an earlier call of the command."""
+    first = None
+
+    def told(records: int) -> str:
+        nonlocal first
+        now = time.monotonic()
+        first = first or (now, records)
+        return f", {(records - first[1]) / (now - first[0]):,.0f} a second" if records > first[1] and now > first[0] else ""
+    return told
 
 
 def _advice(code: str, mapping: rules.Mapping) -> str:
@@ -194,12 +207,24 @@ def _progress(text: str, total: int | None = None):
 
 
 def _plain(last: float):
+    first = None
+
     def tell(done: int, total: int | None, text: str = "") -> None:
-        nonlocal last
-        if time.monotonic() - last >= TOLD_EACH:
-            last = time.monotonic()
-            problems.print(text + (f" ({done * 100 // total} %)" if total else ""), highlight=False, markup=False, soft_wrap=True)
+        nonlocal first, last
+        now = time.monotonic()
+        first = first or (now, done)
+        if now - last >= TOLD_EACH:
+            last = now
+            problems.print(text + (f" ({done * 100 // total} %{_left(now - first[0], done - first[1], total - done)})" if total else ""), highlight=False, markup=False, soft_wrap=True)
     return tell
+
+
+def _left(seconds: float, done: int, rest: int) -> str:
+    """`, 2:05 left` by what was done in so many seconds; nothing where that does not tell."""
+    if seconds <= 0 or done <= 0:
+        return ""
+    minutes, seconds = divmod(round(rest * seconds / done), 60)
+    return f", {minutes}:{seconds:02} left"
 
 
 def _report(done, out: Path) -> None:

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pytest
 
+from app import cli
 from app.cli import app
 from app.demo import export
 from app.jobs import job as jobs
@@ -286,3 +287,13 @@ def test_files_of_one_name_from_several_folders_have_a_report_each(tmp_path):
                        "resources:\n  one: {type: Patient, key: [n, = a], multipleBirthInteger: = a | integer}\n", encoding="utf-8")
     assert yilian(tmp_path, "import", str(mapping), "a/x.csv", "b/x.csv", "--dry-run")[0] == 1
     assert [(tmp_path / "import-report" / "x" / name / "rejects.csv").read_text(encoding="gb18030").splitlines()[1][0] for name in ("x.csv", "x.csv.2")] == ["a", "b"]
+
+
+def test_without_a_terminal_a_line_tells_how_far_how_fast_and_how_long(monkeypatch, capsys):
+    clock = [0.0]
+    monkeypatch.setattr(cli.time, "monotonic", lambda: clock[0])
+    tell, pace = cli._plain(0.0), cli._pace()
+    for clock[0], done, records in ((1.0, 100, 1000), (6.0, 300, 3000), (11.0, 500, 5000)):
+        tell(done, 1000, f"a.csv: {records:,} records{pace(records)}")
+    assert capsys.readouterr().err == "a.csv: 5,000 records, 400 a second (50 %, 0:12 left)\n"
+    assert cli._left(0, 0, 5) == "" and pace(1000) == ""
