@@ -107,7 +107,7 @@ def _stored(path) -> int:
 def test_a_run_that_is_killed_goes_on_exactly_once(tmp_path):
     mapping, path = tmp_path / "mappings" / "h" / "people.yaml", tmp_path / "v.csv"
     compiled(tmp_path)
-    export(path, *(f"{number},名{number},19800101," for number in range(1, 4001)), "x,,19800101,")
+    export(path, *(f"{number},名{number},19800101," for number in range(1, 8001)), "x,,19800101,")
     words = [sys.executable, "-c", "from app.cli import main; main()", "import", str(mapping), str(path), "--store", f"sqlite:{tmp_path}/s.db", "--out", str(tmp_path / "out")]
     here = shipped("profiles").parent
     process = subprocess.Popen(words, cwd=here, stderr=subprocess.DEVNULL)
@@ -115,10 +115,10 @@ def test_a_run_that_is_killed_goes_on_exactly_once(tmp_path):
         time.sleep(0.002)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    assert 0 < _stored(tmp_path / "s.db") < 4000
+    assert 0 < _stored(tmp_path / "s.db") < 8000
     assert subprocess.run(words, cwd=here, capture_output=True).returncode == 1
     summary = json.loads((tmp_path / "out" / "summary.json").read_text(encoding="utf-8"))
-    assert (summary["records"], summary["accepted"], summary["resources"]["Patient"]) == (4001, 4000, {"created": 4000, "updated": 0, "unchanged": 0})
+    assert (summary["records"], summary["accepted"], summary["resources"]["Patient"]) == (8001, 8000, {"created": 8000, "updated": 0, "unchanged": 0})
 
 
 def test_a_run_of_corrected_rejects_that_is_killed_closes_each_exactly_once(tmp_path):
