@@ -57,7 +57,12 @@ def problem(div: str) -> str:
     if not div.lstrip().startswith("<div"):
         return "the narrative starts with <div"
     reader = _Reader()
-    reader.feed(div)
+    try:
+        reader.feed(div)
+    except AssertionError:  # how the parser speaks of a marked section that HTML does not know
+        return "a narrative has no marked sections (<![...)"
+    if reader.rawdata.startswith("<"):  # to close the parser now would look for the end of each < that follows
+        return reader.problem or f"what begins with {reader.rawdata[:9]!r} has no end"
     reader.close()
     if reader.problem:
         return reader.problem

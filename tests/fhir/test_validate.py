@@ -1,6 +1,8 @@
 """Structure of resources. https://hl7.org/fhir/R4/validation.html, datatypes.html, json.html, narrative.html"""
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
@@ -135,6 +137,14 @@ class TestPrimitiveExtensions:
     ("<div>a & b</div>", False), ("<div><p>a</div>", False), ("<div>a&nbsp;b</div>", False), ("<div>a&#160;b&lt;</div>", True), ("<div>a<br>b</div>", False), ("<div>a<br/>b</div>", True)])
 def test_a_narrative_is_one_div_without_anything_active(div, good):
     assert (found(patient(text={"status": "generated", "div": div})) == []) is good
+
+
+@pytest.mark.parametrize("end", ["", "</div>", ">"])
+@pytest.mark.parametrize("part", ["<!--", "<?", "</", "<![CDATA[", "<![x]", "<![if x]", "<!DOCTYPE", "<!", "<a b='"])
+def test_a_narrative_of_unfinished_parts_is_refused_at_once(part, end):
+    start = time.perf_counter()
+    assert found(patient(text={"status": "generated", "div": "<div>x" + part * 50_000 + end})) == [("value", "Patient.text.div")]
+    assert time.perf_counter() - start < 2
 
 
 def test_a_bundles_entries_are_validated_in_their_place():
