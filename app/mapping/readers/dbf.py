@@ -5,6 +5,7 @@ Deleted records are passed over and counted; a record is read on its own, so tha
 from __future__ import annotations
 
 import struct
+from contextlib import suppress
 from datetime import date, timedelta
 from pathlib import Path
 from typing import NamedTuple
@@ -16,6 +17,8 @@ from app.mapping.reject import Reject
 
 FOXPRO = frozenset({0x30, 0x31, 0x32})
 """Version bytes of Visual FoxPro, whose memo numbers are binary."""
+NAME = 10
+"""Bytes of a column's name."""
 END = 0x1A
 JULIAN = 1721425
 """The Julian day number of 1 January of the year 1, less one."""
@@ -60,8 +63,15 @@ class Reader(CellReader):
                 return
             kind, width = chr(part[11]), part[16] + (part[17] << 8 if part[11] == ord("C") else 0)
             if kind != "0":  # FoxPro's own bits of which values are null
-                yield Field(decode(part[:11].split(b"\0")[0], self.encoding, lambda before: "").strip(), kind, at, at + width)
+                yield Field(self._named(part[:11].split(b"\0")[0]), kind, at, at + width)
             at += width
+
+    def _named(self, raw: bytes) -> str:
+        """A column's name. One of ten bytes or more was cut there, a half character at its end may be left of that."""
+        for cut in range(4 if len(raw) >= NAME else 0):
+            with suppress(UnicodeDecodeError):
+                return raw[:len(raw) - cut].decode(self.encoding).strip()
+        return decode(raw, self.encoding, lambda before: "").strip()
 
     def cells(self, place: int):
         place = place or self.start

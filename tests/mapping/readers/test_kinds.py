@@ -70,6 +70,12 @@ def test_dbf_of_every_type(tmp_path):
         ["1", "王䶮", "72.50", "20260102", "T", "-7", "0.1", "-12.3456", "2026-01-02 08:05:09"], ["2", None, None, None, None, "0", "2", "0.0000", None]]
 
 
+@pytest.mark.parametrize("encoding, name, told", [("utf-8", "入院日期", "入院日"), ("gb18030", "A入院日期时间", "A入院日期"), ("gb18030", "入院日期时间", "入院日期时")])
+def test_a_dbf_column_whose_name_was_cut_within_a_character_has_what_is_whole_of_it(tmp_path, encoding, name, told):
+    path = dbf(tmp_path / "in.dbf", [(name.encode(encoding)[:10].decode("latin-1"), "C", 3)], [], encoding="latin-1")
+    assert reader(path, mapping(f"kind: dbf, encoding: {encoding}", columns=())).header == [told]
+
+
 def test_deleted_dbf_records_are_passed_over_with_the_reason(tmp_path):
     path = dbf(tmp_path / "in.dbf", [("号", "C", 3), ("名", "C", 3), ("值", "C", 3)], [["1", "a", ""], ["2", "b", ""], ["3", "c", ""]], deleted=(1,))
     found = records(path, DBF)
