@@ -144,5 +144,5 @@ def first(key: Key, entry, rows: list[Row], now: int = 0):
     """The value by which a key sorts an entry; None where it has none."""
     if not key.param:
         return getattr(entry, key.column)
-    values = [getattr(r, key.column) for r in rows if r.param == key.param and getattr(r, key.column) is not None and all(compare(getattr(r, c.column), c, now) for c in key.compares)]
+    values = [getattr(r, key.column) for r in rows if r.param in key.params and getattr(r, key.column) is not None and all(compare(getattr(r, c.column), c, now) for c in key.compares)]
     return (max if key.descending else min)(values, default=None)

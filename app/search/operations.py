@@ -42,12 +42,12 @@ def ways(param: Param, how: str, value: str, context: Context) -> Ways:
         raise errors.Invalid("A value is empty.")
     if how == "pr":
         types.check(param, "missing")
-        return [(Test(param.name),)]
+        return [(Test(one.name),) for one in param.of or (param,)]
     meaning = MEANINGS.get(param.type, {})
     if how not in meaning:
         known = ", ".join([*meaning, "pr"])
         raise errors.Unsupported(f"{param.code} is a {param.type} parameter, for which {how} is not defined; it has {known}." + REASONS.get((param.type, how), ""))
-    return meaning[how](param, how, value, context)
+    return [way for one in param.of or (param,) for way in meaning[how](one, how, value, context)]
 
 
 REASONS = {("number", "co"): " Numbers are indexed without the precision in which they are written."}

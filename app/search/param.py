@@ -10,7 +10,8 @@ class Param(NamedTuple):
     """name: of its rows, `Type.code`, with `/n` for the n-th component of a composite. type: token, string, date, ...
 
     kinds: FHIR data types of the elements that it reads. targets: types that a reference may point to, in the alphabet's order.
-    components: of a composite, in order; of: the composites whose elements together are its own: it has no rows but theirs. url: its canonical url.
+    components: of a composite, in order; of: the parameters whose elements together are its own (`code` and `component-code` of
+    `combo-code`): it has no rows but theirs. url: its canonical url.
     """
 
     name: str

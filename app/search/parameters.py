@@ -18,6 +18,8 @@ TYPES: tuple[str, ...] = definitions.ENDPOINT_TYPES
 """Every type with an address."""
 STAMPED = frozenset(special.CLAUSES) | {"_filter"}
 """Parameters that have no rows: tests on the entry itself, and filters, which are made of others."""
+UNITED = ("token", "quantity", "composite")
+"""Types of parameters that may be made of others."""
 _OF_ANY = {code: p for code, p in definitions.parameters("Resource").items() if code not in special.REFUSED and p.expression}
 COMMON = frozenset(_OF_ANY) | STAMPED | frozenset(content.CODES)
 """Parameters that every type has; _text those with a narrative, _content those with words."""
@@ -43,26 +45,28 @@ def of(type: str, own: Own = NOTHING) -> dict[str, Param]:
 @lru_cache(None)
 def _of(type: str) -> dict[str, Param]:
     found = {code: param for code, known in definitions.parameters(type).items() if (param := served(type, known)) is not None}
-    found |= {code: param._replace(of=_united(type, code, found)) for code, param in found.items() if param.components}
+    found |= {code: param._replace(of=_united(type, code, found)) for code, param in found.items() if param.type in UNITED}
     return {**found, **{code: Param(f"{type}.{code}", code, "special") for code in ("_list", "_filter")}}
 
 
 def _united(type: str, code: str, found: dict[str, Param]) -> tuple[Param, ...]:
-    """The composites that ask the same parts of one of its elements each (`combo-code-value-quantity`: of the observation, of its components)."""
+    """The parameters that ask the same of a part of its elements each, and together of all of them."""
     known = definitions.parameters(type)
-    mine, asks = _elements(known[code]), _asks(known[code], found[code])
-    others = {_elements(known[other]): param for other, param in found.items() if other != code and param.components and _asks(known[other], param) == asks}
-    parts = tuple(param for each, param in others.items() if each < mine)
-    return parts if frozenset().union(*(each for each in others if each < mine)) == mine else ()
+    mine = _elements(type, known[code])
+    others = {_elements(type, known[other]): param for other, param in found.items() if _asks(known[other], param) == _asks(known[code], found[code])}
+    parts = {each: param for each, param in others.items() if each and each < mine}
+    return tuple(parts.values()) if frozenset().union(*parts) == mine else ()
 
 
-def _elements(known: definitions.Parameter) -> frozenset[str]:
-    return frozenset(term.strip() for term in known.expression.split("|"))
+def _elements(type: str, known: definitions.Parameter) -> frozenset[str]:
+    """The terms of its expression that are about a type."""
+    terms = (term.strip() for term in known.expression.split("|"))
+    return frozenset(term for term in terms if term.lstrip("(").partition(".")[0] == type)
 
 
-def _asks(known: definitions.Parameter, param: Param) -> list[tuple]:
-    """What a composite asks of an element: its parts' expressions, and what they are read as."""
-    return [(expression, part.type, part.kinds, part.targets) for expression, part in zip(part_expressions(known), param.components)]
+def _asks(known: definitions.Parameter, param: Param) -> tuple:
+    """What is asked of an element: as what it is read, and of a composite its parts' expressions and what they are read as."""
+    return param.type, [(expression, part.type, part.kinds, part.targets) for expression, part in zip(part_expressions(known), param.components)]
 
 
 def look(type: str, code: str, context: Context = PLAIN) -> Param | None:

@@ -273,7 +273,8 @@ def _key(types: tuple[str, ...], text: str, context: Context) -> Key:
     if param.type not in ORDERS or not param.kinds:
         raise errors.Unsupported(f"{code} is a {param.type} parameter, which has no order.")
     column, compares = ORDERS[param.type]
-    return Key(param.name, column, descending, compares)
+    first, *also = [one.name for one in param.of or (param,)]
+    return Key(first, column, descending, compares, tuple(also))
 
 
 COLUMNS = {"_id": "id", "_lastUpdated": "updated"}

@@ -17,7 +17,7 @@ def said(clause: Clause) -> str:
 
 
 def order(keys: tuple[Key, ...]) -> str:
-    return ", then ".join(f"{key.param or key.column} ({'last' if key.descending else 'first'} first)" for key in keys) or "newest first"
+    return ", then ".join(f"{' or '.join(key.params) or key.column} ({'last' if key.descending else 'first'} first)" for key in keys) or "newest first"
 
 
 def _several(parts: tuple[Clause, ...], glue: str) -> str:

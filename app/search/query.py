@@ -157,13 +157,19 @@ NONE = Or(())
 class Key(NamedTuple):
     """A sort key: the first row of `param` in the direction asked, by `column` (low, text, code); `param` `` means the stamp's column.
 
-    Only rows that meet `compares` count: a search by date is ordered by the dates that it found.
+    Only rows that meet `compares` count: a search by date is ordered by the dates that it found. also: further params whose rows count; then no
+    index has the order.
     """
 
     param: str
     column: str
     descending: bool = False
     compares: tuple[Compare, ...] = ()
+    also: tuple[str, ...] = ()
+
+    @property
+    def params(self) -> tuple[str, ...]:
+        return (self.param, *self.also)
 
 
 class Query(NamedTuple):

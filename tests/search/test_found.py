@@ -75,6 +75,9 @@ RESOURCES = [
     ("Observation?code-value-quantity=http://loinc.org|2823-3$gt5.4|http://unitsofmeasure.org|mmol/L", "potassium"), ("Observation?code-value-quantity=2951-2$lt100", ""),
     ("Observation?component-code-value-quantity=http://loinc.org|8462-4$lt60", "pressure"), ("Observation?component-code-value-quantity=http://loinc.org|8480-6$lt60", ""),
     ("Observation?combo-code-value-quantity=8480-6$120,2951-2$140", "pressure sodium"),
+    ("Observation?combo-code=8480-6,2951-2", "pressure sodium"), ("Observation?combo-code:not=8480-6", "nobody device potassium sodium"), ("Observation?combo-value-quantity=gt100", "pressure sodium"),
+    ("Observation?combo-value-quantity:missing=true", "nobody device"), ("Observation?combo-value-quantity:missing=false", "pressure potassium sodium"),
+    ("Observation?_filter=combo-code eq 8480-6", "pressure"), ("Observation?_filter=combo-value-quantity pr false", "nobody device"), ("DiagnosticReport?result.combo-code=2951-2", "report"),
     ("DiagnosticReport?result.code-value-quantity=http://loinc.org|2823-3$gt5.4|http://unitsofmeasure.org|mmol/L", "report"), ("DiagnosticReport?result.subject.name=张伟", "report"),
     ("DiagnosticReport?code:text=生", "report"),
     # one date test: by date, newest first
@@ -84,6 +87,7 @@ RESOURCES = [
     # orders
     ("Patient?_sort=birthdate", "zhang li smith"), ("Patient?_sort=-birthdate", "smith li zhang"), ("Patient?_sort=gender", "li zhang smith"), ("Patient?_sort=-gender", "zhang li smith"),
     ("Patient?_sort=family", "smith li zhang"), ("Observation?_sort=-date", "potassium sodium pressure device nobody"), ("Observation?_sort=date,code", "device pressure sodium potassium nobody"),
+    ("Observation?_sort=combo-value-quantity", "potassium pressure sodium device nobody"), ("Observation?_sort=-combo-value-quantity", "sodium pressure potassium nobody device"),
     ("Patient?_sort=_id", "li smith zhang"), ("Patient?_sort=-_lastUpdated", "smith li zhang"),
     # all types
     ("?_id=h1,42", "42 h1"), ("?_type=Patient,Practitioner&name=王", "d1"), ("?_type=Patient,Practitioner&gender:not=male", "smith li d1"), ("?_list=42", "sodium li"),

@@ -504,9 +504,9 @@ async def test_without_keys_the_newest_comes_first(store):
 
 
 async def _dated(store):
-    await put(store, "T", "1", Row("T.d", low=5, high=6), Row("T.n", text="b", code="B"))
+    await put(store, "T", "1", Row("T.d", low=5, high=6), Row("T.n", text="b", code="B"), Row("T.e", low=4, high=4))
     await put(store, "T", "2", Row("T.d", low=3, high=9), Row("T.d", low=8, high=8), Row("T.n", text="a", code="b"))
-    await put(store, "T", "3", Row("T.n", text="b", code="a"))
+    await put(store, "T", "3", Row("T.n", text="b", code="a"), Row("T.e", low=1, high=1))
     await put(store, "T", "4", Row("T.d", low=5, high=7), Row("T.n", text="王", code="é"))
     await put(store, "T", "5")
 
@@ -530,6 +530,10 @@ async def _dated(store):
     ([Key("T.d", "low", False, (Compare("low", "ge", 5),))], "14235"),
     ([Key("T.d", "low", True, (Compare("low", "lt", 8),))], "41253"),
     ([Key("T.d", "low", False, (Compare("low", "gt", MOMENT),))], "12345"),
+    ([Key("T.d", "low", also=("T.e",))], "32145"),
+    ([Key("T.d", "low", True, also=("T.e",))], "24135"),
+    ([Key("T.n", "text"), Key("T.d", "low", also=("T.e",))], "23145"),
+    ([Key("T.d", "low", also=("T.e", "T.x")), Key("", "id")], "32145"),
 ])
 async def test_sorting_by_the_first_row_in_the_keys_direction_missing_last(store, sort, expected):
     await _dated(store)

@@ -76,7 +76,7 @@ NEGATED = {"not": "", "not-in": "in"}
 def missing(param, values: list[str]) -> Clause:
     if values not in (["true"], ["false"]):
         raise errors.Invalid(":missing is true or false.")
-    there = Has((Test(param.name),))
+    there = either(*(Has((Test(one.name),)) for one in param.of or (param,)))
     return Not(there) if values == ["true"] else there
 
 
@@ -110,8 +110,12 @@ def check(param, modifier: str) -> None:
 
 def ways(param, modifier: str, value: str, context: Context) -> list[tuple[Test, ...]]:
     """Tests of which an entry must meet one group, for one value, which stands alone: a comma in it is one."""
+    return [way for one in param.of or (param,) for way in _ways(one, modifier, value, context)]
+
+
+def _ways(param, modifier: str, value: str, context: Context) -> list[tuple[Test, ...]]:
     if param.type == "composite":
-        return [way for one in param.of or (param,) for way in composite.ways(one, value, lambda part, text: ways(part, "", text, context))]
+        return composite.ways(param, value, lambda part, text: ways(part, "", text, context))
     return TYPES[param.type].ways(param, modifier, value, context)
 
 

@@ -74,7 +74,7 @@ class Reading:
         """With NOW put in, and the parameters known that have rows aside."""
         where = at_moment(narrowed(query.where, query.types), self.now)
         sort = tuple(k._replace(compares=tuple(c._replace(value=self.now) if c.value is clauses.q.NOW else c for c in k.compares)) for k in query.sort)
-        names = clauses.params(where) | {k.param for k in sort}
+        names = clauses.params(where) | {param for k in sort for param in k.params}
         if names:
             self.spilled = {d["_id"] for d in await self.db.spilled.find({"_id": {"$in": sorted(names)}}, session=self.session).to_list()}
         return Query(query.types, where, sort)
@@ -287,10 +287,10 @@ def unwound(param: str) -> list[dict]:
 
 def sorting(keys: tuple[Key, ...], after: tuple | None, spilled: set[str]) -> list[dict]:
     """Stages that give k0, k1, ... (of the first row in each key's direction), entries without a value last, ties in the last key's."""
-    values = {f"k{i}": value(k, k.param in spilled) for i, k in enumerate(keys)}
+    values = {f"k{i}": value(k, not spilled.isdisjoint(k.params)) for i, k in enumerate(keys)}
     missing = {f"m{i}": {"$cond": [{"$gt": [f"$k{i}", None]}, 0, 1]} for i in range(len(keys))}
     order = [pair for i, k in enumerate(keys) for pair in ((f"m{i}", 1), (f"k{i}", -1 if k.descending else 1))] + [("_id", direction(keys))]
-    aside = [{"$lookup": {"from": "rows", "localField": "_id", "foreignField": "number", "as": "aside"}}] if any(k.param in spilled for k in keys) else []
+    aside = [{"$lookup": {"from": "rows", "localField": "_id", "foreignField": "number", "as": "aside"}}] if any(not spilled.isdisjoint(k.params) for k in keys) else []
     stages = [*aside, {"$project": values}, {"$addFields": missing}]
     if after is not None:
         place = [v for item in after[:-1] for v in (0 if item is not None else 1, item)] + [after[-1]]
@@ -308,11 +308,10 @@ def value(key: Key, aside: bool) -> dict:
     if not key.param:
         return {"$ifNull": [f"${STAMP[key.column]}", None]}
     first = "$max" if key.descending else "$min"
-    found = {first: rows_of(key.param, key.compares, key.column)}
-    if not aside:
-        return found
-    others = {"$map": {"input": "$aside", "as": "d", "in": {first: rows_of(key.param, key.compares, key.column, "$$d.rows")}}}
-    return {first: [found, {first: others}]}
+    found = [{first: rows_of(param, key.compares, key.column)} for param in key.params]
+    if aside:
+        found += [{first: {"$map": {"input": "$aside", "as": "d", "in": {first: rows_of(param, key.compares, key.column, "$$d.rows")}}}} for param in key.params]
+    return found[0] if len(found) == 1 else {first: found}
 
 
 def past(order: list[tuple[str, int]], place: tuple) -> dict:

@@ -128,9 +128,9 @@ class Search:
         """The value by which an entry is sorted: of its first row in the key's direction. (The plus keeps SQLite from looking for it in an index of all.)"""
         if not key.param:
             return Sql(f"e.{key.column}")
-        param = self.compiler.intern(key.param)
+        params = [-1 if number is None else number for number in map(self.compiler.intern, key.params)]
         k = self.compiler.alias("k")
-        rows = join(" and ", [Sql(f"{k}.entry=e.number"), Sql(f"{k}.param=?", (-1 if param is None else param,)), *(self.compiler.compare(c, "+" + k) for c in key.compares)], TRUE)
+        rows = join(" and ", [Sql(f"{k}.entry=e.number"), Sql(f"{k}.param in ({','.join('?' * len(params))})", tuple(params)), *(self.compiler.compare(c, "+" + k) for c in key.compares)], TRUE)
         return Sql(f"(select {'max' if key.descending else 'min'}(+{k}.{key.column}) from row {k} where {rows.text})", rows.args)
 
     # many: an order is followed
@@ -243,7 +243,7 @@ class Search:
 
 
 def _indexed(key: Key) -> bool:
-    return key.column in (INDEX if key.param else STAMPED)
+    return not key.also and key.column in (INDEX if key.param else STAMPED)
 
 
 def _listed(clause: Clause) -> bool:
