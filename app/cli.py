@@ -19,14 +19,7 @@ from typing import Annotated
 
 import typer
 import uvicorn
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    SpinnerColumn,
-    TextColumn,
-    TimeRemainingColumn,
-)
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
 from app import authoring, errors, upkeep
 from app.auth.identify import is_loopback

@@ -16,22 +16,11 @@ from app.mapping.document import List, Map, Mistake, Text, extended, load, place
 from app.mapping.frame import MAPPING, framed
 from app.mapping.functions import FUNCTIONS, GIVES, KEEPS, ON_NOTHING, SOURCES
 from app.mapping.regex import compiled
-from app.mapping.rules import (
-    CHANGES,
-    DIRECTIVES,
-    WRITES,
-    Key,
-    Mapping,
-    Part,
-    Row,
-    Target,
-    Template,
-)
+from app.mapping.rules import CHANGES, DIRECTIVES, WRITES, Key, Mapping, Part, Row, Target, Template
 from app.mapping.shape import Shape, shape
 from app.mapping.tables import Table
 from app.mapping.tables import load as load_table
 from app.settings import shipped
-
 
 OWN = Path("mappings")
 """Where those who use the command keep their sites: in the folder in which they call it."""
