@@ -105,8 +105,8 @@ def test_a_wrong_call_is_told_in_one_sentence(tmp_path, words, code, said):
 @pytest.mark.parametrize(("name", "value", "said"), [
     ("YILIAN_ZONE", "Mars/North", "such as Asia/Shanghai, not 'Mars/North'"), ("YILIAN_PAGE", "many", "YILIAN_PAGE is a whole number"),
     ("YILIAN_ENFORCE_REFERENCES", "maybe", "YILIAN_ENFORCE_REFERENCES is yes or no"), ("YILIAN_STORE", "foo", "sqlite:PATH")])
-def test_a_wrong_setting_is_told_and_makes_no_store(tmp_path, name, value, said):
-    code, text = yilian(tmp_path, "serve", "--open", **{name: value})
+def test_a_wrong_setting_is_told_and_makes_no_store(tmp_path, port, name, value, said):
+    code, text = yilian(tmp_path, "serve", "--open", "--port", str(port), **{name: value})
     assert code == 2 and said in text and not (tmp_path / "data" / "yilian.db").exists()
 
 
