@@ -249,6 +249,20 @@ async def test_a_commit_of_a_process_that_was_killed_here_is_settled_at_once(sto
     assert not await store.numbers.landed(dead)
 
 
+async def test_what_the_dead_have_under_way_beyond_all_that_landed_is_buried_where_it_is_in_the_way(store, monkeypatch):
+    """Nobody asks for a number so large; but its open transaction would keep others from what it wrote for a minute."""
+    killed = subprocess.run([sys.executable, "-c", "from app.store.mongo import process; print(process.own())"], capture_output=True, text=True, check=True).stdout.strip()
+    dead, alive, tries = await _noted(store, killed), await _noted(store, process.own()), []
+
+    async def in_the_way(tx):
+        tries.append(await store.db.running.find_one({"_id": dead}))
+        if tries[-1] is not None:
+            raise commit.Clash
+    await store.commit(in_the_way)
+    assert len(tries) == 3 and await store.db.commits.find_one({"_id": dead}) == {"_id": dead, "void": True}
+    assert await store.db.running.find_one({"_id": alive}) is not None
+
+
 async def test_commits_of_another_machine_are_settled_when_they_gave_no_sign_for_a_while(store, monkeypatch):
     monkeypatch.setattr(numbers, "PATIENCE", 0.02)
     monkeypatch.setattr(numbers, "QUIET", 1.0)

@@ -258,6 +258,8 @@ class Commits:
                 except (Clash, PyMongoError) as error:
                     if not conflict(error):
                         raise
+                    if attempt:
+                        await self.numbers.bury()
                 await asyncio.sleep(random.random() * min(1.0, 0.005 * 2 ** attempt))
         raise errors.Unavailable("Other changes to the same resources were always quicker; nothing was done.")
 
